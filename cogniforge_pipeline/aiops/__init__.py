@@ -1,0 +1,1 @@
+"""AIOps: telemetry, what is anomalous in it, and how healthy each service is."""

@@ -1,0 +1,104 @@
+"""Dagster assets of AIOps that are not SQL: the ingestion of telemetry.
+
+Belongs here: thin wiring. Does not: reading (`sources`), mathematics.
+"""
+
+from collections.abc import Iterable
+
+import dagster as dg
+
+from cogniforge_pipeline import metadata
+from cogniforge_pipeline.home import Home
+from cogniforge_pipeline.publish import AuditFailed, Publication
+from cogniforge_pipeline.sources.declared import sources_of
+from cogniforge_pipeline.sources.ingest import LEDGER, SERIES, TELEMETRY, Totals, ingest
+from cogniforge_pipeline.sources.points import Refusal
+
+INGESTED = (SERIES, TELEMETRY, LEDGER)
+
+
+def assets(home: Home) -> list[dg.AssetsDefinition]:
+    """The ingestion: one step that publishes the ledger, the series and the telemetry together."""
+    contracts = [home.contracts[name] for name in INGESTED]
+    inputs = {SERIES: (), TELEMETRY: (SERIES,), LEDGER: ("platform.declarations",)}
+
+    @dg.multi_asset(
+        name="aiops__ingest",
+        specs=[
+            metadata.spec(home, contract, inputs=inputs[contract.name], kinds=("python", "ducklake"))
+            for contract in contracts
+        ],
+        can_subset=True,
+        check_specs=[
+            *(check for contract in contracts for check in metadata.checks(contract)),
+            dg.AssetCheckSpec(
+                "items_readable",
+                asset=home.contracts[LEDGER].key,
+                description="every file and window that was new could be read",
+            ),
+        ],
+    )
+    def aiops__ingest(context: dg.AssetExecutionContext) -> metadata.Step:
+        platform = home.platform()
+        try:
+            totals = ingest(
+                home.lake,
+                home.contracts,
+                sources_of(platform),
+                run_id=context.run.run_id,
+                progress=home.progress,
+            )
+        except AuditFailed as error:
+            yield from metadata.failed(home, error)
+            raise dg.Failure(str(error), allow_retries=False) from error
+        for notice in totals.notices:
+            context.log.warning(notice)
+        _announce(home, totals.refused)
+        yield _readable(totals, home)
+        for contract in contracts:
+            published = totals.publications.get(contract.name)
+            yield from metadata.results(home, contract, _sum(published) if published else None, None)
+
+    return [aiops__ingest]
+
+
+def _announce(home: Home, refused: Iterable[Refusal]) -> None:
+    for refusal in refused:
+        home.events.publish(
+            "file.refused",
+            {"source": refusal.source, "item": refusal.item, "reason": refusal.reason, "hint": refusal.hint},
+            source=f"/cogniforge/sources/{refusal.source}",
+            subject=refusal.item,
+            id=f"{refusal.item}:{refusal.fingerprint}",
+        )
+
+
+def _readable(totals: Totals, home: Home) -> dg.AssetCheckResult:
+    lines = [f"- `{r.item}` ({r.source}): {r.reason}. {r.hint or ''}" for r in totals.refused]
+    return dg.AssetCheckResult(
+        asset_key=home.contracts[LEDGER].key,
+        check_name="items_readable",
+        passed=not lines,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "items": totals.items,
+            "refused": len(lines),
+            "points": totals.rows(TELEMETRY),
+            "quarantined": totals.quarantined,
+            "reasons": dg.MetadataValue.md("\n".join(lines[:100]) or "none"),
+        },
+    )
+
+
+def _sum(published: list[Publication]) -> Publication:
+    """The last publication of one ingestion, with the rows and days of all of its batches."""
+    newest = published[-1]
+    return Publication(
+        newest.table,
+        newest.version,
+        newest.snapshot,
+        sum(p.rows for p in published),
+        sum(p.quarantined for p in published),
+        tuple(sorted({day for p in published for day in p.days})),
+        newest.audit,
+    )

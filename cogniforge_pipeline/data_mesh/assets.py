@@ -1,0 +1,91 @@
+"""Dagster assets of the mesh: the registry of declarations, the event log in the lake, and the logs of every publication.
+
+Belongs here: thin wiring. Does not: reading declarations, or computing quality figures (`contracts`).
+"""
+
+import dagster as dg
+
+from cogniforge_pipeline import contracts, metadata, publish
+from cogniforge_pipeline.data_mesh.plots import PLOTS
+from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
+from cogniforge_pipeline.home import Home
+from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY, Publication
+from cogniforge_pipeline.registry import REGISTRY, record
+
+LOG_DAYS = 30
+
+
+def assets(home: Home) -> list[dg.AssetsDefinition]:
+    """The registry, the events and the logs."""
+    return [_registry(home), _events(home), _log(home, MATERIALIZATIONS), _log(home, QUALITY)]
+
+
+def _registry(home: Home) -> dg.AssetsDefinition:
+    contract = home.contracts[REGISTRY]
+
+    @dg.multi_asset(
+        name="platform__declarations",
+        specs=[metadata.spec(home, contract, kinds=("python", "yaml"))],
+        can_subset=True,
+        check_specs=[
+            *metadata.checks(contract),
+            dg.AssetCheckSpec(
+                "files_valid", asset=contract.key, description="every file of the platform folder is valid"
+            ),
+        ],
+    )
+    def platform__declarations(context: dg.AssetExecutionContext) -> metadata.Step:
+        platform = home.platform()
+        changes, publication = record(home, platform, run_id=context.run.run_id)
+        problems = [str(problem) for problem in (*platform.problems, *changes.problems)]
+        for problem in problems:
+            home.events.publish("declaration.invalid", {"problem": problem}, source="/cogniforge/platform", id=problem)
+        yield dg.AssetCheckResult(
+            asset_key=contract.key,
+            check_name="files_valid",
+            passed=not problems,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"problems": dg.MetadataValue.md("\n".join(f"- {text}" for text in problems) or "none")},
+        )
+        yield from metadata.results(home, contract, publication, None)
+
+    return platform__declarations
+
+
+def _events(home: Home) -> dg.AssetsDefinition:
+    contract = home.contracts[EVENTS]
+
+    @dg.multi_asset(
+        name="data_mesh__events",
+        specs=[metadata.spec(home, contract, kinds=("python", "sqlite"))],
+        can_subset=True,
+        check_specs=metadata.checks(contract),
+    )
+    def data_mesh__events(context: dg.AssetExecutionContext) -> metadata.Step:
+        yield from metadata.results(home, contract, project_events(home, run_id=context.run.run_id), None)
+
+    return data_mesh__events
+
+
+def _log(home: Home, table: str) -> dg.AssetsDefinition:
+    """A table that every publication appends to: nothing to compute, its last LOG_DAYS days are audited and shown."""
+    contract = home.contracts[table]
+    time = next(column.name for column in contract.columns if column.temporal)
+
+    @dg.multi_asset(
+        name=table.replace(".", "__"),
+        specs=[metadata.spec(home, contract)],
+        can_subset=True,
+        check_specs=metadata.checks(contract),
+    )
+    def log(context: dg.AssetExecutionContext) -> metadata.Step:
+        cursor = home.lake.cursor()
+        cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE log_rows AS SELECT * FROM {table} WHERE {time} > now() - INTERVAL {LOG_DAYS} DAY"
+        )
+        audit = contracts.audit(cursor, contract, "temp.log_rows")
+        version = sum(publish.versions(cursor).values())
+        shown = Publication(table, version, home.lake.snapshot_id(cursor), audit.rows, 0, (), audit)
+        yield from metadata.results(home, contract, shown, None, plot=PLOTS.get(table))
+
+    return log

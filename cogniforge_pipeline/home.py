@@ -1,0 +1,63 @@
+"""One home, opened: its lake, its events, its contracts and queries, and what its platform folder declares.
+
+Belongs here: what commands, services and Dagster steps share. Does not: any work on tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import cached_property
+
+from cogniforge_pipeline import publish
+from cogniforge_pipeline.contracts import Contract, load_contracts
+from cogniforge_pipeline.declarations import Kind, Platform, load_platform
+from cogniforge_pipeline.events import EventLog
+from cogniforge_pipeline.lake import Lake
+from cogniforge_pipeline.queries import Query, load_queries
+from cogniforge_pipeline.settings import Settings, packaged
+
+LEDGER = "aiops.ingest_ledger"
+
+
+class Home:
+    """Opens lazily: a command that needs no lake attaches none. `kinds` are all kinds of declarations there are."""
+
+    def __init__(self, settings: Settings, kinds: Iterable[Kind]) -> None:
+        self.settings = settings
+        self.kinds = tuple(kinds)
+        self.progress: Callable[[str, int, int], None] | None = None
+
+    @cached_property
+    def contracts(self) -> dict[str, Contract]:
+        return load_contracts(packaged("contracts"))
+
+    @cached_property
+    def queries(self) -> dict[str, Query]:
+        return load_queries(packaged("sql"))
+
+    @cached_property
+    def events(self) -> EventLog:
+        self.settings.events.parent.mkdir(parents=True, exist_ok=True)
+        return EventLog(self.settings.events)
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake with all tables of the contracts in it. Raises LakeError."""
+        lake = Lake.of(self.settings)
+        publish.prepare(lake, list(self.contracts.values()))
+        return lake
+
+    def platform(self) -> Platform:
+        """What the platform folder declares now, with the problems found."""
+        return load_platform(self.settings.platform, self.kinds)
+
+    def facts(self, query: Query) -> dict[str, bool]:
+        """Each table that a query reads, and whether it has days."""
+        return {name: self.contracts[name].partition_column is not None for name in query.inputs}
+
+    def as_of(self) -> datetime:
+        """The newest telemetry's time; the wall clock where there is no telemetry yet."""
+        row = self.lake.cursor().execute(f"SELECT max(last_ts) FROM {LEDGER} WHERE status = 'ingested'").fetchone()
+        newest = row[0] if row else None
+        return newest.astimezone(UTC) if newest else datetime.now(UTC).replace(microsecond=0)

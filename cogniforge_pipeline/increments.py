@@ -1,0 +1,233 @@
+"""What must be computed again, and computing it: cost follows new data, not history.
+
+Belongs here: which days of a fact changed since it last read its inputs, whether a decision is still good, and the
+loop that computes, publishes, and starts over when another process was faster. Does not: how rows are computed
+(a query or a topic's function) or Dagster.
+
+The versions in the log of materializations say what is new: a fact's entry holds the versions of the inputs that it
+read, and every later entry of an input names the days that it touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from graphlib import TopologicalSorter
+
+from cogniforge_pipeline import publish
+from cogniforge_pipeline.contracts import Contract
+from cogniforge_pipeline.home import Home
+from cogniforge_pipeline.lake import Connection, Lake
+from cogniforge_pipeline.publish import MATERIALIZATIONS, Circumstances, Mode, Publication, Superseded
+from cogniforge_pipeline.queries import Query
+
+ATTEMPTS = 5
+CHUNK_DAYS = 31
+"""So many days at most are computed by one statement, which bounds its memory."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compute: `days` for a fact (empty: nothing), `stale` for a decision, and why in words."""
+
+    inputs: Mapping[str, int]
+    version: int
+    days: tuple[date, ...]
+    stale: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a run asks for: `as_of`; days [first, after) of a fact, or None for all; whether unchanged days may be
+    left alone."""
+
+    run_id: str
+    as_of: datetime | None = None
+    first: date | None = None
+    after: date | None = None
+    only_changed: bool = True
+
+    def wants(self, day: date) -> bool:
+        return (self.first is None or day >= self.first) and (self.after is None or day < self.after)
+
+
+def plan_days(
+    cursor: Connection, table: str, inputs: Mapping[str, bool], *, lookback: int, code: str, request: Request
+) -> Plan:
+    """The days of a fact to compute. `inputs` maps each table to whether it is a fact itself (has days)."""
+    now = publish.versions(cursor)
+    entry = publish.last(cursor, table)
+    facts = [name for name, is_fact in inputs.items() if is_fact]
+    universe = _days(cursor, {name: 0 for name in facts})
+    reason = "days that new data touched"
+    if not request.only_changed:
+        days, reason = universe, "asked for"
+    elif entry is None or entry["code_version"] != code:
+        days, reason = universe, "first time" if entry is None else "the definition changed"
+    else:
+        seen = entry["inputs"]
+        assert isinstance(seen, dict)
+        days = _days(cursor, {name: int(seen.get(name, 0)) for name in facts})
+        days = {day + timedelta(n) for day in days for n in range(lookback + 1)} & universe
+    chosen = tuple(sorted(day for day in days if request.wants(day)))
+    version = int(str(entry["version"])) if entry else 0
+    return Plan({name: now.get(name, 0) for name in inputs}, version, chosen, bool(chosen), reason)
+
+
+def plan_decision(cursor: Connection, table: str, inputs: Sequence[str], *, code: str, request: Request) -> Plan:
+    """Whether a decision must be made again: an input, its definition or `as_of` is another one than last time."""
+    now = publish.versions(cursor)
+    entry = publish.last(cursor, table)
+    current = {name: now.get(name, 0) for name in inputs}
+    if entry is None:
+        return Plan(current, 0, (), True, "first time")
+    version = int(str(entry["version"]))
+    if not request.only_changed:
+        return Plan(current, version, (), True, "asked for")
+    if entry["code_version"] != code:
+        return Plan(current, version, (), True, "the definition changed")
+    if entry["inputs"] != current:
+        return Plan(current, version, (), True, "an input changed")
+    if entry["as_of"] != request.as_of:
+        return Plan(current, version, (), True, "another as_of")
+    return Plan(current, version, (), False, "nothing new")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a materialization did: the plan, and the publication unless nothing had to be done."""
+
+    plan: Plan
+    publication: Publication | None
+
+
+def materialize(
+    lake: Lake,
+    contract: Contract,
+    make_plan: Callable[[Connection], Plan],
+    selects: Callable[[Connection, Plan], Sequence[str]],
+    *,
+    code: str,
+    request: Request,
+) -> Outcome:
+    """Computes and publishes one table, again from the start when another process published it meanwhile.
+
+    `selects` gives the statements whose rows together are the new rows; a table with a partition column has its days
+    replaced, another one as a whole. Raises AuditFailed, LakeError, or Superseded after ATTEMPTS attempts.
+    """
+    cursor = lake.cursor()
+    mode = Mode.REPLACE_DAYS if contract.partition_column else Mode.REPLACE
+    for attempt in range(1, ATTEMPTS + 1):
+        plan = make_plan(cursor)
+        if not plan.stale:
+            return Outcome(plan, None)
+        circumstances = Circumstances(
+            request.run_id, request.as_of, code, plan.inputs, {contract.name: plan.version}
+        )
+        with publish.stage(
+            cursor,
+            contract,
+            selects(cursor, plan),
+            mode=mode,
+            run_id=request.run_id,
+            days=plan.days,
+            as_of=request.as_of,
+        ) as staged:
+            try:
+                return Outcome(plan, publish.publish(lake, cursor, [staged], circumstances)[0])
+            except Superseded:
+                if attempt == ATTEMPTS:
+                    raise
+    raise AssertionError("unreachable")
+
+
+def materialize_query(lake: Lake, contract: Contract, query: Query, facts: Mapping[str, bool], request: Request) -> Outcome:
+    """Materializes a SQL file's table; `facts` says of each of its inputs whether it has days."""
+    code = code_version(contract, query.digest)
+    if contract.partition_column:
+        return materialize(
+            lake,
+            contract,
+            lambda cursor: plan_days(
+                cursor, query.name, facts, lookback=query.lookback, code=code, request=request
+            ),
+            lambda _, plan: [
+                query.bind(day_start=publish.midnight(first), day_end=publish.midnight(after))
+                for first, after in chunks(plan.days)
+            ],
+            code=code,
+            request=request,
+        )
+    return materialize(
+        lake,
+        contract,
+        lambda cursor: plan_decision(cursor, query.name, list(facts), code=code, request=request),
+        lambda _, __: [query.bind(as_of=request.as_of)],
+        code=code,
+        request=request,
+    )
+
+
+def code_version(contract: Contract, digest: str) -> str:
+    """Names the definition that made a table: its query or function, and its contract's version."""
+    return f"{digest}:{contract.version}"
+
+
+def chunks(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Half-open spans of at most CHUNK_DAYS days that cover exactly these days."""
+    found = []
+    for first, after in publish.spans(days):
+        while (after - first).days > CHUNK_DAYS:
+            middle = first + timedelta(CHUNK_DAYS)
+            found.append((first, middle))
+            first = middle
+        found.append((first, after))
+    return found
+
+
+def fact_span(home: Home) -> tuple[date, date] | None:
+    """The days [first, after) that span everything the facts would compute now, or None when nothing changed.
+
+    A fact that reads another fact is due on the days that the other one is about to touch, too.
+    """
+    cursor = home.lake.cursor()
+    request = Request(run_id="")
+    due: dict[str, set[date]] = {}
+    for query in in_order(home):
+        contract = home.contracts[query.name]
+        facts = home.facts(query)
+        code = code_version(contract, query.digest)
+        plan = plan_days(cursor, query.name, facts, lookback=query.lookback, code=code, request=request)
+        later = {day + timedelta(n) for name in facts for day in due.get(name, ()) for n in range(query.lookback + 1)}
+        universe = _days(cursor, {name: 0 for name, is_fact in facts.items() if is_fact})
+        due[query.name] = set(plan.days) | (later & (universe | {day for days in due.values() for day in days}))
+    days = {day for chosen in due.values() for day in chosen}
+    return (min(days), max(days) + timedelta(1)) if days else None
+
+
+def fact_days(home: Home) -> tuple[date, date] | None:
+    """The days [first, after) that span all days that any fact ever had, or None without telemetry."""
+    row = home.lake.cursor().execute(f"SELECT min(day), max(day) FROM (SELECT unnest(days) AS day FROM {MATERIALIZATIONS})")
+    first, newest = row.fetchone() or (None, None)
+    return (first, newest + timedelta(1)) if first else None
+
+
+def in_order(home: Home) -> list[Query]:
+    """The queries of day-partitioned tables, each after those that it reads."""
+    left = {name: q for name, q in home.queries.items() if home.contracts[name].partition_column}
+    order = TopologicalSorter({name: [i for i in q.inputs if i in left] for name, q in left.items()})
+    return [left[name] for name in order.static_order()]
+
+
+def _days(cursor: Connection, since: Mapping[str, int]) -> set[date]:
+    """The days that publications of these tables after these versions touched."""
+    found: set[date] = set()
+    for table, version in since.items():
+        rows = cursor.execute(
+            f"SELECT DISTINCT unnest(days) FROM {MATERIALIZATIONS} WHERE table_name = ? AND version > ?",
+            [table, version],
+        ).fetchall()
+        found |= {row[0] for row in rows}
+    return found

@@ -1,0 +1,265 @@
+"""The DuckLake: connecting to it, committing to it, and keeping it small.
+
+Belongs here: one DuckDB instance for each process with the lake attached, the commit lock, transactions, snapshots,
+read-only and past views, maintenance. Does not: what is written (`publish.py`) or what it must look like (`contracts`).
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.settings import Settings
+from cogniforge_pipeline.sqltext import literal
+
+Connection = duckdb.DuckDBPyConnection
+
+CATALOG = "lake"
+LOCK_TIMEOUT_SECONDS = 600
+_ADVISORY_LOCK = 0x636F676E  # one number for all writers of one PostgreSQL catalog
+
+
+class LakeError(CogniforgeError):
+    """The lake could not be opened, read or written."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state of the lake: its id, or a time (timezone-aware) whose last snapshot is meant."""
+
+    at: int | datetime
+
+    @property
+    def option(self) -> str:
+        name = "SNAPSHOT_VERSION" if isinstance(self.at, int) else "SNAPSHOT_TIME"
+        value = str(self.at) if isinstance(self.at, int) else literal(self.at.isoformat())
+        return f"{name} {value}"
+
+
+class Lake:
+    """One process's door to the lake; `Lake.of(settings)` gives the one that this process already has.
+
+    Raises LakeError when catalog or data cannot be reached.
+    """
+
+    def __init__(self, settings: Settings, *, read_only: bool = False, snapshot: Snapshot | None = None) -> None:
+        self.settings = settings
+        self.read_only = read_only or snapshot is not None
+        self._commits = threading.Lock()
+        self._connection = _connect(settings, read_only=self.read_only, snapshot=snapshot)
+
+    @staticmethod
+    def of(settings: Settings) -> Lake:
+        """The lake of this process for these settings, connected once."""
+        return _shared(settings, os.getpid())
+
+    def cursor(self) -> Connection:
+        """A new cursor (one for each step or thread) with the lake as its default catalog."""
+        cursor = self._connection.cursor()
+        cursor.execute(f"USE {CATALOG}")
+        return cursor
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self, cursor: Connection) -> Iterator[None]:
+        """All of the block or nothing of it, while no other process commits.
+
+        Keep the block short: compute before it. Raises LakeError when the lock is not had within LOCK_TIMEOUT_SECONDS
+        or when the commit fails (full disk, read-only lake); the lake then stays as it was.
+        """
+        if self.read_only:
+            raise LakeError("this lake is open for reading only", "write through a run, or through the Python API")
+        with self._commits, self._lock():
+            try:
+                cursor.execute("BEGIN")
+                yield
+                cursor.execute("COMMIT")
+            except BaseException as error:
+                _rollback(cursor)
+                if isinstance(error, duckdb.Error):
+                    raise explain(error, self.settings) from error
+                raise
+
+    def snapshot_id(self, cursor: Connection) -> int:
+        """The id of the newest published snapshot."""
+        row = cursor.execute(f"FROM ducklake_current_snapshot({literal(CATALOG)})").fetchone()
+        return int(row[0]) if row else 0
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        if self.settings.catalog.startswith("postgres:"):
+            with self._advisory_lock():
+                yield
+            return
+        lock = FileLock(Path(self.settings.catalog.partition(":")[2]).parent / "commit.lock", thread_local=False)
+        try:
+            lock.acquire(timeout=LOCK_TIMEOUT_SECONDS)
+        except Timeout as error:
+            raise LakeError(
+                f"another process has been committing to the lake for more than {LOCK_TIMEOUT_SECONDS} s",
+                f"find who holds {lock.lock_file}",
+            ) from error
+        except OSError as error:
+            raise explain(error, self.settings) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def _advisory_lock(self) -> Iterator[None]:
+        holder = self._connection.cursor()
+        try:
+            holder.execute("BEGIN")
+            holder.execute(f"SELECT * FROM postgres_query('locks', 'SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})')")
+            yield
+        except duckdb.Error as error:
+            raise explain(error, self.settings) from error
+        finally:
+            _rollback(holder)
+            holder.close()
+
+
+@cache
+def _shared(settings: Settings, _process: int) -> Lake:
+    return Lake(settings)
+
+
+def extension_path(name: str) -> Path | None:
+    """The signed extension file that the wheel `duckdb-extension-<name>` brings, or None where there is no wheel."""
+    try:
+        files = importlib.metadata.files(f"duckdb-extension-{name}") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    wanted = f"v{duckdb.__version__}"
+    return next((Path(str(f.locate())) for f in files if f.suffix == ".duckdb_extension" and wanted in f.parts), None)
+
+
+def load_extension(connection: Connection, name: str) -> None:
+    """Loads an extension from its wheel, or installs it where there is none.
+
+    Raises LakeError when neither works.
+    """
+    path = extension_path(name)
+    try:
+        if path:
+            connection.execute(f"LOAD {literal(str(path))}")
+        else:
+            plain = name.replace("-", "_")
+            connection.execute(f"INSTALL {plain}; LOAD {plain}")
+    except duckdb.Error as error:
+        raise LakeError(
+            f"the DuckDB extension {name} could not be loaded: {error}",
+            f"pip install 'duckdb-extension-{name}=={duckdb.__version__}'",
+        ) from error
+
+
+def explain(error: Exception, settings: Settings) -> LakeError:
+    """The error of DuckDB or of the system, with what to do about it."""
+    text = str(error)
+    if "No space left" in text or "not enough space" in text.lower():
+        return LakeError(f"the disk of the lake is full: {text}", f"free space for {settings.data}, then run again")
+    if "readonly" in text.lower() or "read-only" in text.lower() or "Permission denied" in text:
+        return LakeError(f"the lake cannot be written: {text}", f"make {settings.catalog} and {settings.data} writable")
+    return LakeError(f"the lake refused: {text}", "run `cogniforge doctor`")
+
+
+def _rollback(cursor: Connection) -> None:
+    try:
+        cursor.execute("ROLLBACK")
+    except duckdb.Error:
+        pass  # the failed statement has already ended the transaction
+
+
+def _connect(settings: Settings, *, read_only: bool, snapshot: Snapshot | None) -> Connection:
+    connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    connection.execute("SET GLOBAL preserve_insertion_order = true")
+    if settings.memory_limit:
+        connection.execute(f"SET GLOBAL memory_limit = {literal(settings.memory_limit)}")
+    if settings.threads:
+        connection.execute(f"SET GLOBAL threads = {settings.threads}")
+    load_extension(connection, "ducklake")
+    kind, _, where = settings.catalog.partition(":")
+    options = [f"DATA_PATH {literal(settings.data)}"]
+    try:
+        if kind == "sqlite":
+            load_extension(connection, "sqlite-scanner")
+            if not read_only:
+                Path(where).parent.mkdir(parents=True, exist_ok=True)
+            elif not Path(where).exists():
+                raise LakeError(f"there is no lake at {where}", "make one with `cogniforge run`")
+            options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 60000"]
+        else:
+            load_extension(connection, "postgres-scanner")
+            if not read_only:
+                connection.execute(f"ATTACH {literal(where)} AS locks (TYPE postgres)")
+        if settings.data.startswith("s3://"):
+            load_extension(connection, "httpfs")
+            parameters = ", ".join(f"{key} {literal(value)}" for key, value in settings.s3.items())
+            connection.execute(f"CREATE SECRET cogniforge (TYPE s3{', ' + parameters if parameters else ''})")
+        elif not read_only:
+            Path(settings.data).mkdir(parents=True, exist_ok=True)
+            spill = settings.state / "spill" / str(os.getpid())
+            spill.parent.mkdir(parents=True, exist_ok=True)
+            connection.execute(f"SET GLOBAL temp_directory = {literal(str(spill))}")
+        if read_only:
+            options.append("READ_ONLY")
+        if snapshot:
+            options.append(snapshot.option)
+        attach = f"ATTACH {literal(f'ducklake:{kind}:{where}')} AS {CATALOG} ({', '.join(options)})"
+        with _first_attach(settings, read_only):
+            connection.execute(attach)
+    except (duckdb.Error, OSError) as error:
+        connection.close()
+        raise explain(error, settings) from error
+    return connection
+
+
+@contextmanager
+def _first_attach(settings: Settings, read_only: bool) -> Iterator[None]:
+    """Two processes that make the same catalog at once must not meet: the first attach creates its tables."""
+    kind, _, where = settings.catalog.partition(":")
+    if read_only or kind != "sqlite":
+        yield
+        return
+    with FileLock(Path(where).parent / "commit.lock", timeout=LOCK_TIMEOUT_SECONDS):
+        yield
+
+
+def maintain(lake: Lake, *, keep_days: int = 30) -> dict[str, int]:
+    """Merges small files, expires snapshots older than `keep_days`, and deletes files that no snapshot needs.
+
+    Returns how many files each step touched. Files that a killed writer left are deleted once they are a day old, so
+    that a writer still at work keeps its own.
+    """
+    cursor = lake.cursor()
+    done: dict[str, int] = {}
+    name = literal(CATALOG)
+    steps = {
+        "inlined_flushed": f"CALL ducklake_flush_inlined_data({name})",
+        "files_merged": f"CALL ducklake_merge_adjacent_files({name})",
+        "snapshots_expired": f"CALL ducklake_expire_snapshots({name}, older_than => now() - INTERVAL {keep_days} DAY)",
+        "files_cleaned": f"CALL ducklake_cleanup_old_files({name}, older_than => now() - INTERVAL 1 DAY)",
+        "orphans_deleted": f"CALL ducklake_delete_orphaned_files({name}, older_than => now() - INTERVAL 1 DAY)",
+    }
+    with lake._commits, lake._lock():
+        for step, statement in steps.items():
+            try:
+                done[step] = len(cursor.execute(statement).fetchall())
+            except duckdb.Error as error:
+                raise explain(error, lake.settings) from error
+    return done

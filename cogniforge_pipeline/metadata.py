@@ -1,0 +1,239 @@
+"""What the Dagster UI shows of a table: its spec from the contract, checks, row counts, preview and plot.
+
+Belongs here: translation of contracts and publications into Dagster's values. Does not: computing anything.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from cogniforge_pipeline.contracts import Audit, Contract, RuleResult
+from cogniforge_pipeline.home import Home
+from cogniforge_pipeline.increments import Outcome, Plan, Request
+from cogniforge_pipeline.lake import Connection
+from cogniforge_pipeline.publish import AuditFailed, Publication, midnight
+from cogniforge_pipeline.sqltext import ident, literal, qualified
+
+PREVIEW_ROWS = 10
+AS_OF_TAG = "cogniforge/as_of"
+CHANGED_TAG = "cogniforge/only_changed"
+
+Plot = Callable[[Connection, Publication], Any]
+"""Makes an Altair chart of a published table, or None when there is nothing to show."""
+
+Step = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
+
+
+def days_of(home: Home) -> dg.DailyPartitionsDefinition:
+    """The partitions of facts: UTC days from the home's first day to today."""
+    return dg.DailyPartitionsDefinition(start_date=home.settings.first_day.isoformat(), end_offset=1)
+
+
+def spec(
+    home: Home,
+    contract: Contract,
+    *,
+    inputs: Iterable[str] = (),
+    kinds: Iterable[str] = ("duckdb",),
+    code_version: str | None = None,
+    automation: dg.AutomationCondition[dg.AssetKey] | None = None,
+    by_day: bool = False,
+) -> dg.AssetSpec:
+    """The asset of a contract's table: description, owner, schema, place, freshness and partitions."""
+    seconds = contract.freshness_seconds
+    return dg.AssetSpec(
+        key=contract.key,
+        deps=[dg.AssetDep(name.split(".")) for name in inputs],
+        description=contract.description,
+        metadata={
+            "dagster/table_name": contract.name,
+            "dagster/column_schema": _schema(contract),
+            "dagster/uri": f"{home.settings.data.rstrip('/')}/{contract.schema}/{contract.table}",
+            "contract_version": contract.version,
+        },
+        owners=[contract.owner if "@" in contract.owner else f"team:{contract.owner.removeprefix('team:')}"],
+        kinds=set(kinds),
+        tags={f"cogniforge/{tag}": "" for tag in contract.tags},
+        group_name=contract.schema,
+        code_version=code_version,
+        automation_condition=automation,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(seconds=seconds)) if seconds else None,
+        partitions_def=days_of(home) if by_day else None,
+    )
+
+
+def checks(contract: Contract) -> list[dg.AssetCheckSpec]:
+    """One check for each rule. A table rule of severity ERROR blocks what depends on the table; row rules do not, for
+    the rows that break them are not in it."""
+    return [
+        dg.AssetCheckSpec(
+            name=rule.name,
+            asset=contract.key,
+            description=rule.description,
+            blocking=rule.kind == "table" and rule.severity == "ERROR",
+        )
+        for rule in contract.rules
+    ]
+
+
+def request(context: dg.AssetExecutionContext, home: Home) -> Request:
+    """What this run asks for, from its tags and its partition range."""
+    tags = context.run.tags
+    as_of = tags.get(AS_OF_TAG)
+    first = after = None
+    if context.has_partition_key or context.has_partition_key_range:
+        window = context.partition_time_window
+        first, after = window.start.date(), window.end.date()
+    return Request(
+        run_id=context.run.run_id,
+        as_of=datetime.fromisoformat(as_of) if as_of else home.as_of(),
+        first=first,
+        after=after,
+        only_changed=tags.get(CHANGED_TAG, "false" if first else "true") == "true",
+    )
+
+
+def report(
+    home: Home, contract: Contract, work: Callable[[], Outcome], *, plot: Plot | None = None
+) -> Step:
+    """Runs the work of one step and reports it: a check result for each rule, then the materialization.
+
+    A broken table rule becomes failed checks, an event and a failed step; nothing was published then.
+    """
+    try:
+        outcome = work()
+    except AuditFailed as error:
+        yield from failed(home, error)
+        raise dg.Failure(str(error), allow_retries=False) from error
+    yield from results(home, contract, outcome.publication, outcome.plan, plot=plot)
+
+
+def failed(home: Home, error: AuditFailed) -> Iterator[dg.AssetCheckResult]:
+    """The check results of an audit that stopped a publication, and the event that says so."""
+    for result in error.audit.blocking:
+        home.events.publish(
+            "asset.check.failed",
+            {"table": error.contract.name, "rule": result.rule.name, "message": result.message},
+            source="/cogniforge/contracts",
+            subject=error.contract.name,
+        )
+    yield from check_results(error.contract, error.audit)
+
+
+def results(
+    home: Home, contract: Contract, publication: Publication | None, plan: Plan | None, *, plot: Plot | None = None
+) -> Step:
+    """The check results and the materialization of one publication; of none, that nothing had to be done."""
+    reason = {"reason": plan.reason} if plan else {}
+    if publication is None:
+        yield dg.MaterializeResult(asset_key=contract.key, metadata={"unchanged": True, **reason})
+        return
+    yield from check_results(contract, publication.audit)
+    cursor = home.lake.cursor()
+    metadata: dict[str, Any] = {
+        "dagster/row_count": _rows(cursor, contract),
+        "rows_published": publication.rows,
+        "rows_quarantined": publication.quarantined,
+        "snapshot": publication.snapshot,
+        "version": publication.version,
+        "days": len(publication.days),
+        "preview": preview(cursor, contract, publication.days),
+        **reason,
+    }
+    chart = plot(cursor, publication) if plot else None
+    if chart is not None:
+        metadata["plot"] = dg.MetadataValue.md(_markdown(chart))
+    yield dg.MaterializeResult(
+        asset_key=contract.key, metadata=metadata, data_version=dg.DataVersion(str(publication.version))
+    )
+
+
+def check_results(contract: Contract, audit: Audit) -> Iterator[dg.AssetCheckResult]:
+    """One Dagster check result for each rule of an audit."""
+    for result in audit.results:
+        yield dg.AssetCheckResult(
+            asset_key=contract.key,
+            check_name=result.rule.name,
+            passed=result.passed,
+            severity=_severity(result),
+            metadata={"failing": result.failing, "observed": str(result.observed), "message": result.message},
+        )
+
+
+def preview(cursor: Connection, contract: Contract, days: Iterable[date] = ()) -> dg.MetadataValue[Any]:
+    """The first rows of a table, of its newest published day where it has days, as a Markdown table."""
+    where = ""
+    newest = max(days, default=None)
+    if newest and contract.partition_column:
+        column = ident(contract.partition_column)
+        where = f" WHERE {column} >= {literal(midnight(newest))}"
+    found = cursor.execute(f"SELECT * FROM {qualified(contract.name)}{where} LIMIT {PREVIEW_ROWS}")
+    names = [column[0] for column in found.description or []]
+    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in found.fetchall()]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _severity(result: RuleResult) -> dg.AssetCheckSeverity:
+    blocks = result.rule.kind == "table" and result.rule.severity == "ERROR"
+    return dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN
+
+
+def _schema(contract: Contract) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=not column.required),
+            )
+            for column in contract.columns
+        ]
+    )
+
+
+def _rows(cursor: Connection, contract: Contract) -> int:
+    row = cursor.execute(f"SELECT count(*) FROM {qualified(contract.name)}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        value = f"{value:.6g}"
+    elif isinstance(value, Mapping):
+        value = ", ".join(f"{k}={v}" for k, v in value.items())
+    return str(value).replace("|", "\\|").replace("\n", " ")[:120]
+
+
+def _markdown(chart: Any) -> str:
+    import vl_convert
+
+    picture = base64.b64encode(vl_convert.vegalite_to_png(chart.to_json(), scale=1.5)).decode()
+    return f"![plot](data:image/png;base64,{picture})"
+
+
+def range_tags(span: tuple[date, date], *, only_changed: bool) -> dict[str, str]:
+    """The tags of one run over the days [first, after), which may leave unchanged days alone."""
+    first, after = span
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": (after - timedelta(days=1)).isoformat(),
+        CHANGED_TAG: str(only_changed).lower(),
+    }
+
+
+def announce_failure(home: Home, run: dg.DagsterRun, message: str | None) -> None:
+    """Publishes the event of a failed run, once however often it is told."""
+    home.events.publish(
+        "run.failed",
+        {"run_id": run.run_id, "job": run.job_name, "message": message},
+        source="/cogniforge/runs",
+        subject=run.job_name,
+        id=run.run_id,
+    )

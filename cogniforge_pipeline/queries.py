@@ -1,0 +1,147 @@
+"""SQL files as tables: reading `sql/<schema>/<table>.sql`, finding what it depends on, filling in its parameters.
+
+Belongs here: one query as a plain value. Does not: running it (`increments.py`) or its Dagster asset (`sql_assets.py`).
+
+A file holds one SELECT. It may use `$as_of` (a decision's time) and, when its table is partitioned by day,
+`$day_start` and `$day_end` (half-open), all TIMESTAMPTZ. Comment lines at its top may declare
+
+    -- lookback: 14 days
+
+how many earlier days the rows of a day depend on: when a day changes, so many later days are computed again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.sqltext import literal
+
+PARAMETERS = ("as_of", "day_start", "day_end")
+_PARAMETER = re.compile(r"\$([a-z_]+)\b")
+_HEADER = re.compile(r"^--\s*(\w+)\s*:\s*(.+?)\s*$")
+
+
+class QueryInvalid(CogniforgeError):
+    """A SQL file that cannot become a table."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One SELECT: `name` is `schema.table`, `inputs` the tables it reads, `lookback` in days."""
+
+    name: str
+    text: str
+    inputs: tuple[str, ...]
+    lookback: int = 0
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        return frozenset(_PARAMETER.findall(self.text))
+
+    @property
+    def digest(self) -> str:
+        """Changes when the query's meaning may have changed."""
+        return hashlib.sha256(f"{self.lookback}\n{self.text}".encode()).hexdigest()[:16]
+
+    def bind(self, **values: datetime | None) -> str:
+        """The text with its parameters filled in as literals. Raises QueryInvalid when one has no value."""
+
+        def fill(match: re.Match[str]) -> str:
+            name = match.group(1)
+            if values.get(name) is None:
+                raise QueryInvalid(f"{self.name}: ${name} has no value here", f"use {', '.join(values) or 'none'}")
+            return literal(values[name])
+
+        return _PARAMETER.sub(fill, self.text)
+
+
+def load_query(path: Path) -> Query:
+    """Reads one file; its name is its place: `<schema>/<table>.sql`.
+
+    Raises QueryInvalid, naming the file, when it is not one SELECT, uses an unknown parameter, or reads a table
+    without its schema.
+    """
+    name = f"{path.parent.name}.{path.stem}"
+    text = path.read_text(encoding="utf-8").strip().rstrip(";")
+    options = _options(path, text)
+    unknown = set(_PARAMETER.findall(text)) - set(PARAMETERS)
+    if unknown:
+        raise QueryInvalid(
+            f"{path}: unknown parameter ${sorted(unknown)[0]}", f"the parameters are ${', $'.join(PARAMETERS)}"
+        )
+    return Query(name, text, tuple(sorted(set(_tables(path, text)))), options)
+
+
+def load_queries(folder: Path) -> dict[str, Query]:
+    """All queries of a folder by name; a folder that is not there has none."""
+    return {query.name: query for query in map(load_query, sorted(folder.glob("*/*.sql")))}
+
+
+def check_inputs(query: Query, known: Collection[str]) -> None:
+    """Raises QueryInvalid when the query reads a table that nobody makes, with the nearest name as a hint."""
+    for table in query.inputs:
+        if table not in known:
+            near = difflib.get_close_matches(table, known, 1)
+            raise QueryInvalid(
+                f"sql/{query.name.replace('.', '/')}.sql reads {table}, which no asset makes",
+                f"did you mean {near[0]}?" if near else f"known tables: {', '.join(sorted(known))}",
+            )
+
+
+def _options(path: Path, text: str) -> int:
+    lookback = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.startswith("--"):
+            break
+        match = _HEADER.match(line)
+        if match and match.group(1) == "lookback":
+            days = re.fullmatch(r"(\d+) days?", match.group(2))
+            if not days:
+                raise QueryInvalid(f"{path}:{number}: expected `-- lookback: N days`, got {line!r}")
+            lookback = int(days.group(1))
+    return lookback
+
+
+def _tables(path: Path, text: str) -> Iterator[str]:
+    with duckdb.connect(":memory:") as parser:
+        row = parser.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
+    tree = json.loads(row[0]) if row else {}
+    if tree.get("error"):
+        raise QueryInvalid(f"{path}: {tree.get('error_message')}", "a table's file holds exactly one SELECT")
+    if len(tree["statements"]) != 1:
+        raise QueryInvalid(f"{path}: {len(tree['statements'])} statements", "a table's file holds exactly one SELECT")
+    common = {name for node in _walk(tree) for name in _common_tables(node)}
+    for node in _walk(tree):
+        if node.get("type") != "BASE_TABLE":
+            continue
+        schema, table = node["schema_name"], node["table_name"]
+        if schema:
+            yield f"{schema}.{table}"
+        elif table not in common:
+            raise QueryInvalid(f"{path}: table {table!r} has no schema", "write schema.table, such as aiops.telemetry")
+
+
+def _common_tables(node: dict[str, object]) -> Iterator[str]:
+    entries = node.get("cte_map")
+    if isinstance(entries, dict):
+        yield from (entry["key"] for entry in entries["map"])
+
+
+def _walk(node: object) -> Iterator[dict[str, object]]:
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from _walk(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _walk(value)

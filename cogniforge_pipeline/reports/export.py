@@ -1,0 +1,84 @@
+"""Decision tables as files: `reports/cogniforge.duckdb` and `reports/parquet/<schema>/<table>.parquet`.
+
+Belongs here: copying out of the lake, each file put into place at once so that a reader never sees half of one.
+Does not: raw telemetry and other facts, unless they are asked for by name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from cogniforge_pipeline.contracts import Contract
+from cogniforge_pipeline.home import Home
+from cogniforge_pipeline.lake import explain
+from cogniforge_pipeline.sqltext import ident, literal, qualified
+
+FILE = "cogniforge.duckdb"
+
+
+def exported(home: Home) -> list[Contract]:
+    """The tables that are exported by default: those without days, which are small."""
+    return [contract for contract in home.contracts.values() if contract.partition_column is None]
+
+
+def publish_duckdb(home: Home) -> Path:
+    """Writes the tables, with their comments, into a new plain DuckDB file and renames it into place.
+
+    Raises LakeError when the disk is full or the reports folder cannot be written.
+    """
+    target = home.settings.reports / FILE
+    cursor = home.lake.cursor()
+    with _replacing(home, target) as draft:
+        cursor.execute(f"ATTACH {literal(str(draft))} AS published")
+        try:
+            for contract in exported(home):
+                cursor.execute(f"CREATE SCHEMA IF NOT EXISTS published.{ident(contract.schema)}")
+                name = f"published.{qualified(contract.name)}"
+                cursor.execute(f"CREATE TABLE {name} AS SELECT * FROM {qualified(contract.name)}")
+                cursor.execute(f"COMMENT ON TABLE {name} IS {literal(contract.description)}")
+                for column in contract.columns:
+                    cursor.execute(f"COMMENT ON COLUMN {name}.{ident(column.name)} IS {literal(column.description)}")
+            cursor.execute("CHECKPOINT published")
+        finally:
+            cursor.execute("DETACH published")
+    return target
+
+
+def export_parquet(home: Home, tables: Iterable[str] | None = None, folder: Path | None = None) -> dict[str, Path]:
+    """Writes one Parquet file for each table (by default those of `exported`) and returns their places.
+
+    Raises KeyError for a table without a contract, LakeError when the folder cannot be written.
+    """
+    root = folder or home.settings.reports / "parquet"
+    cursor = home.lake.cursor()
+    chosen = [home.contracts[name] for name in tables] if tables is not None else exported(home)
+    written = {}
+    for contract in chosen:
+        target = root / contract.schema / f"{contract.table}.parquet"
+        order = ", ".join(ident(name) for name in contract.sort_by)
+        with _replacing(home, target) as draft:
+            cursor.execute(
+                f"COPY (SELECT * FROM {qualified(contract.name)}{' ORDER BY ' + order if order else ''}) "
+                f"TO {literal(str(draft))} (FORMAT parquet, COMPRESSION zstd)"
+            )
+        written[contract.name] = target
+    return written
+
+
+@contextmanager
+def _replacing(home: Home, target: Path) -> Iterator[Path]:
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        yield draft
+        draft.replace(target)
+    except (OSError, duckdb.Error) as error:
+        raise explain(error, home.settings) from error
+    finally:
+        draft.unlink(missing_ok=True)

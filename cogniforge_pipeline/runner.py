@@ -1,0 +1,177 @@
+"""One run from the command line: ingest, the days that changed, the decisions, each as a Dagster run of the home's own
+instance.
+
+Belongs here: the order of the three runs and what they reported. Does not: printing (`cli.py`), or the work itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import dagster as dg
+
+from cogniforge_pipeline import metadata
+from cogniforge_pipeline.definitions import DECISIONS, FACTS, INGEST, build_definitions, defs
+from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.home import Home
+from cogniforge_pipeline.increments import fact_days, fact_span
+from cogniforge_pipeline.settings import Settings, packaged
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Report:
+    """What one run did: steps by phase, checks that failed, steps that failed (name and message)."""
+
+    run_ids: list[str] = field(default_factory=list)
+    steps: int = 0
+    failed_checks: list[tuple[str, str, str]] = field(default_factory=list)
+    failed_steps: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def success(self) -> bool:
+        return not self.failed_steps
+
+
+Listener = Callable[[str, str, str], None]
+"""Told of each step: the phase, the step's name, and `start`, `success` or `failure`."""
+
+
+def instance_of(settings: Settings) -> dg.DagsterInstance:
+    """The home's own Dagster instance; its folder is made when it is not there."""
+    folder = settings.dagster_home
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        shutil.copyfile(packaged("dagster.yaml"), folder / "dagster.yaml")
+    os.environ.update(settings.environment())
+    return dg.DagsterInstance.from_config(str(folder))
+
+
+def run(
+    home: Home,
+    *,
+    select: str | None = None,
+    full_refresh: bool = False,
+    as_of: datetime | None = None,
+    listener: Listener | None = None,
+    verbose: bool = False,
+) -> Report:
+    """Runs the main job. `select` is Dagster's asset selection; `full_refresh` computes every day and decision again.
+
+    A failed step stops what depends on it and nothing else. Raises CogniforgeError for a selection that is invalid or
+    empty.
+    """
+    definitions = build_definitions(home)
+    graph = definitions.resolve_asset_graph()
+    wanted = _selected(graph, select)
+    report = Report()
+    tags = {metadata.CHANGED_TAG: str(not full_refresh).lower()}
+    if as_of:
+        tags[metadata.AS_OF_TAG] = as_of.isoformat()
+    with instance_of(home.settings) as instance:
+
+        def phase(name: str, extra: Mapping[str, str]) -> None:
+            job = definitions.resolve_job_def(name)
+            keys = [key for key in job.asset_layer.executable_asset_keys if key in wanted]
+            if keys:
+                _execute(home, job, instance, keys, {**tags, **extra}, report, listener, verbose)
+
+        phase(INGEST, {})
+        span = fact_days(home) if full_refresh else fact_span(home)
+        if span:
+            phase(FACTS, metadata.range_tags(span, only_changed=not full_refresh))
+        phase(DECISIONS, {})
+    return report
+
+
+def _selected(graph: dg.AssetGraph, select: str | None) -> set[dg.AssetKey]:
+    try:
+        selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
+        keys = set(selection.resolve(graph))
+    except Exception as error:
+        raise CogniforgeError(
+            f"--select {select!r} is not an asset selection: {error}",
+            "examples: aiops/rollup_5m, group:aiops, key:sre/burn_rates+",
+        ) from error
+    if not keys:
+        raise CogniforgeError(f"--select {select!r} selects nothing", "list the assets with `cogniforge doctor`")
+    return keys
+
+
+def _execute(
+    home: Home,
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    keys: Sequence[dg.AssetKey],
+    tags: Mapping[str, str],
+    report: Report,
+    listener: Listener | None,
+    verbose: bool,
+) -> None:
+    config = None if verbose else QUIET
+    if home.settings.executor == "in_process":
+        run_id = str(uuid.uuid4())
+        if listener:
+            instance.add_event_listener(run_id, lambda entry: _tell(entry, job.name, listener))
+        result = job.execute_in_process(
+            run_config=config,
+            instance=instance,
+            asset_selection=keys,
+            tags=tags,
+            raise_on_error=False,
+            run_id=run_id,
+        )
+        events = result.all_events
+    else:
+        done = dg.execute_job(
+            dg.build_reconstructable_job(
+                "cogniforge_pipeline.runner", "job_named", reconstructable_args=(job.name,)
+            ),
+            instance=instance,
+            run_config=config,
+            tags=tags,
+            asset_selection=keys,
+        )
+        run_id, events = done.run_id, done.all_events
+    report.run_ids.append(run_id)
+    for event in events:
+        if event.is_step_success:
+            report.steps += 1
+        elif event.is_step_failure:
+            report.failed_steps.append((event.step_key or "", _message(event)))
+        elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                told = check.metadata.get("message") or check.metadata.get("reasons") or check.metadata.get("problems")
+                report.failed_checks.append(
+                    (check.asset_key.to_user_string(), check.check_name, str(told.value) if told else "")
+                )
+    if report.failed_steps and (stored := instance.get_run_by_id(run_id)):
+        metadata.announce_failure(home, stored, "; ".join(f"{s}: {m}" for s, m in report.failed_steps))
+
+
+def job_named(name: str) -> dg.JobDefinition:
+    """A job of the home that the environment names; other processes build it again with this."""
+    return defs().resolve_job_def(name)
+
+
+def _tell(entry: dg.EventLogEntry, phase: str, listener: Listener) -> None:
+    event = entry.dagster_event
+    if event is None or event.step_key is None:
+        return
+    state = {"STEP_START": "start", "STEP_SUCCESS": "success", "STEP_FAILURE": "failure"}.get(event.event_type_value)
+    if state:
+        listener(phase, event.step_key, state)
+
+
+def _message(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return (error.message if error else "").strip()

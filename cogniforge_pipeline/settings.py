@@ -1,0 +1,154 @@
+"""Where this installation lies and how it runs: the one place that reads the environment.
+
+Belongs here: the home, the two URLs (catalog and data), the executor and resource limits, and the folders inside the
+home and the package. Does not: anything that opens a file or a connection.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from cogniforge_pipeline.errors import CogniforgeError
+
+EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
+FIRST_DAY = date(2010, 1, 1)
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECKOUT = _PACKAGE.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One installation.
+
+    `home` is an absolute folder. `catalog` is `sqlite:<path>` or `postgres:<libpq connection string or URI>`. `data` is
+    a folder or an `s3://bucket/prefix`. `executor` is one of EXECUTORS. `memory_limit` is a DuckDB size such as `4GB`,
+    `threads` the DuckDB threads of one process; None leaves DuckDB's default. `first_day` is the first UTC day that
+    facts may have. `s3` holds the parameters of a DuckDB S3 secret (KEY_ID, SECRET, ENDPOINT, REGION, URL_STYLE, USE_SSL).
+    """
+
+    home: Path
+    catalog: str
+    data: str
+    executor: str = "in_process"
+    memory_limit: str | None = None
+    threads: int | None = None
+    first_day: date = FIRST_DAY
+    s3: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+
+    @property
+    def platform(self) -> Path:
+        return self.home / "platform"
+
+    @property
+    def landing(self) -> Path:
+        return self.home / "landing"
+
+    @property
+    def state(self) -> Path:
+        return self.home / "state"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.state / "dagster"
+
+    @property
+    def events(self) -> Path:
+        return self.state / "events.sqlite"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make another process use this same installation."""
+        chosen = {
+            "COGNIFORGE_HOME": str(self.home),
+            "COGNIFORGE_CATALOG": self.catalog,
+            "COGNIFORGE_DATA": self.data,
+            "COGNIFORGE_EXECUTOR": self.executor,
+            "COGNIFORGE_FIRST_DAY": self.first_day.isoformat(),
+            "DAGSTER_HOME": str(self.dagster_home),
+        }
+        if self.memory_limit:
+            chosen["COGNIFORGE_MEMORY_LIMIT"] = self.memory_limit
+        if self.threads:
+            chosen["COGNIFORGE_THREADS"] = str(self.threads)
+        return chosen
+
+
+def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings from the environment; `home` wins over COGNIFORGE_HOME, which wins over `./.cogniforge`.
+
+    Raises CogniforgeError for a value that is not one of those allowed.
+    """
+    env = os.environ if environ is None else environ
+    root = Path(home or env.get("COGNIFORGE_HOME") or ".cogniforge").expanduser().absolute()
+    catalog = env.get("COGNIFORGE_CATALOG") or f"sqlite:{root / 'lake' / 'catalog.sqlite'}"
+    if catalog.startswith(("postgresql://", "postgres://")):
+        catalog = f"postgres:{catalog}"
+    if catalog.partition(":")[0] not in ("sqlite", "postgres"):
+        raise CogniforgeError(
+            f"COGNIFORGE_CATALOG: expected sqlite:<path> or postgres:<connection>, got {catalog!r}",
+            "unset it to keep the catalog inside the home",
+        )
+    executor = env.get("COGNIFORGE_EXECUTOR") or "in_process"
+    if executor not in EXECUTORS:
+        raise CogniforgeError(
+            f"COGNIFORGE_EXECUTOR: expected one of {', '.join(EXECUTORS)}, got {executor!r}",
+            "unset it to run the steps in one process",
+        )
+    return Settings(
+        home=root,
+        catalog=catalog,
+        data=env.get("COGNIFORGE_DATA") or str(root / "lake" / "data"),
+        executor=executor,
+        memory_limit=env.get("COGNIFORGE_MEMORY_LIMIT") or None,
+        threads=_whole(env, "COGNIFORGE_THREADS"),
+        first_day=_day(env, "COGNIFORGE_FIRST_DAY"),
+        s3=_s3(env),
+    )
+
+
+def packaged(folder: str) -> Path:
+    """A folder of the package's own data (`sql`, `contracts`, `examples`, `dagster.yaml`): the checkout's or the wheel's."""
+    inside = _PACKAGE / "_data" / folder
+    return inside if inside.exists() else _CHECKOUT / folder
+
+
+def _whole(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name)
+    if not text:
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise CogniforgeError(f"{name}: expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _day(env: Mapping[str, str], name: str) -> date:
+    text = env.get(name)
+    if not text:
+        return FIRST_DAY
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise CogniforgeError(f"{name}: expected a day such as 2020-01-31, got {text!r}") from error
+
+
+def _s3(env: Mapping[str, str]) -> dict[str, str]:
+    names = {
+        "KEY_ID": "AWS_ACCESS_KEY_ID",
+        "SECRET": "AWS_SECRET_ACCESS_KEY",
+        "SESSION_TOKEN": "AWS_SESSION_TOKEN",
+        "REGION": "AWS_REGION",
+    }
+    secret = {key: env[name] for key, name in names.items() if env.get(name)}
+    endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        scheme, _, host = endpoint.rpartition("://")
+        secret |= {"ENDPOINT": host, "URL_STYLE": "path", "USE_SSL": "false" if scheme == "http" else "true"}
+    return secret

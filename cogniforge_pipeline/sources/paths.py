@@ -1,0 +1,76 @@
+"""What the readers of files share: planning over a folder, and the space where an item's lines are laid out.
+
+Belongs here: the base of those readers. Does not: any format.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cogniforge_pipeline.sources.folder import Found, find_files
+from cogniforge_pipeline.sources.growth import plan_text, plan_whole, prefix_digest
+from cogniforge_pipeline.sources.model import PathSource
+from cogniforge_pipeline.sources.points import INGESTED, Item, Ledger, Refusal, RefusedItem
+
+
+class PathReader:
+    """Plans over the files of a source; what derives from it reads them."""
+
+    def __init__(self, source: PathSource, *, home: Path, base: Path) -> None:
+        self.notices: list[str] = []
+        self._declared = source
+        self._home, self._base = home, base
+        self._now: datetime | None = None
+        self._paths: dict[str, Path] = {}
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+
+    def plan(self, ledger: Ledger, now: datetime) -> Iterator[Item | Refusal]:
+        """The new files and the new parts of files, by path."""
+        self._now = now
+        for found in find_files(self._declared, home=self._home, base=self._base):
+            if isinstance(found, Refusal):
+                step: Item | Refusal | None = found
+            else:
+                self._paths[found.item] = found.path
+                try:
+                    step = self._plan_file(found, ledger, now)
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    reason = f"cannot be read: {error.strerror}"
+                    step = Refusal(self._declared.name, found.item, reason, reason, "check its permissions")
+            if isinstance(step, Refusal):
+                known = ledger.get(step.item)
+                if known and known.status != INGESTED and known.fingerprint == step.fingerprint:
+                    continue
+            if step is not None:
+                yield step
+
+    def _plan_file(self, found: Found, ledger: Ledger, now: datetime) -> Item | Refusal | None:
+        entry = ledger.get(found.item)
+        if found.path.suffix == ".gz":
+            return plan_whole(
+                self._declared.name, found, entry, lambda: prefix_digest(found.path, found.size)
+            )
+        return plan_text(self._declared.name, found, entry, now)
+
+    def _path(self, item: Item) -> Path:
+        if item.item not in self._paths:
+            found = find_files(self._declared, home=self._home, base=self._base)
+            self._paths = {file.item: file.path for file in found if isinstance(file, Found)}
+        if item.item not in self._paths:
+            raise RefusedItem("gone since it was planned", "put the file back")
+        return self._paths[item.item]
+
+    def _space(self) -> Path:
+        """A new empty folder; the one of the `relation` before is removed."""
+        if self._scratch:
+            self._scratch.cleanup()
+        self._scratch = tempfile.TemporaryDirectory(prefix="cogniforge-")
+        return Path(self._scratch.name)
+
+    def _time(self) -> datetime:
+        return self._now or datetime.now(UTC)

@@ -1,0 +1,121 @@
+"""Read-only SQL against the lake, now or at a snapshot.
+
+Belongs here: opening the lake so that a query can read its tables and nothing else, and the forms of output. Does not:
+queries of our own.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.lake import Connection, Lake, Snapshot
+from cogniforge_pipeline.settings import Settings
+from cogniforge_pipeline.sqltext import literal
+
+FORMATS = ("table", "csv", "json", "parquet")
+SHOWN_ROWS = 200
+_READING = {"SELECT", "EXPLAIN", "RELATION"}
+
+
+def connect(settings: Settings, at: str | None = None) -> Connection:
+    """A cursor that can read the lake's tables (at a snapshot when `at` is its id or a time), and no other file.
+
+    Raises LakeError when there is no lake, CogniforgeError for an `at` that is neither.
+    """
+    cursor = Lake(settings, read_only=True, snapshot=_snapshot(at)).cursor()
+    folder = settings.data.rstrip("/") + "/"
+    cursor.execute(f"SET GLOBAL allowed_directories = [{literal(folder)}]")
+    cursor.execute("SET GLOBAL enable_external_access = false")
+    cursor.execute("SET GLOBAL lock_configuration = true")
+    return cursor
+
+
+def read(cursor: Connection, query: str) -> Connection:
+    """Runs one reading statement. Raises CogniforgeError for any other, or with DuckDB's message."""
+    try:
+        statements = cursor.extract_statements(query)
+        if len(statements) != 1 or statements[0].type.name not in _READING:
+            raise CogniforgeError("expected one SELECT; this command only reads", "data changes through `cogniforge run`")
+        return cursor.execute(statements[0])
+    except duckdb.Error as error:
+        raise CogniforgeError(
+            str(error).strip(), "list the tables with: cogniforge sql \"SHOW ALL TABLES\""
+        ) from error
+
+
+def show(
+    settings: Settings, query: str, *, at: str | None, form: str, output: Path | None, console: Console
+) -> None:
+    """Prints a query's rows, or writes them to a file (Parquet needs one). Raises CogniforgeError."""
+    if form not in FORMATS:
+        raise CogniforgeError(f"--format {form}: expected one of {', '.join(FORMATS)}")
+    if form == "parquet" and output is None:
+        raise CogniforgeError("--format parquet needs a file", "add --output rows.parquet")
+    found = read(connect(settings, at), query)
+    if form == "table" and output is None:
+        console.print(_table(found))
+        return
+    import polars as pl
+
+    frame: pl.DataFrame = found.pl()
+    if form == "parquet":
+        assert output is not None
+        frame.write_parquet(output)
+        return
+    text = _csv(frame) if form in ("csv", "table") else frame.write_json()
+    if output is None:
+        console.file.write(text if text.endswith("\n") else text + "\n")
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+def _csv(frame: pl.DataFrame) -> str:  # noqa: F821
+    import polars as pl
+
+    nested = [name for name, kind in frame.schema.items() if kind.is_nested()]
+    text = frame.with_columns(
+        pl.col(name).map_elements(lambda v: str(list(v) if hasattr(v, "to_list") else v), pl.String) for name in nested
+    )
+    return text.write_csv()
+
+
+def _table(found: Connection) -> Table:
+    names = [column[0] for column in found.description or []]
+    rows = found.fetchmany(SHOWN_ROWS + 1)
+    cut = len(rows) > SHOWN_ROWS
+    table = Table(*names, header_style="bold", caption=f"first {SHOWN_ROWS} rows" if cut else None)
+    for row in rows[:SHOWN_ROWS]:
+        table.add_row(*(_cell(value) for value in row))
+    return table
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "[dim]NULL[/]"
+    if isinstance(value, datetime):
+        value = value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if value.tzinfo else value
+    elif isinstance(value, float):
+        value = f"{value:.6g}"
+    return escape(str(value))
+
+
+def _snapshot(at: str | None) -> Snapshot | None:
+    if at is None:
+        return None
+    if re.fullmatch(r"\d+", at):
+        return Snapshot(int(at))
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError as error:
+        raise CogniforgeError(
+            f"--at {at!r}: expected a snapshot's id or a time", "such as 12 or 2026-11-01T00:00:00Z"
+        ) from error
+    return Snapshot(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

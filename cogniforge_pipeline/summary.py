@@ -1,0 +1,117 @@
+"""What `cogniforge run` shows: progress while it runs, then what was decided and where to look next.
+
+Belongs here: printing. Does not: running.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from cogniforge_pipeline.home import Home
+from cogniforge_pipeline.runner import Report
+
+STYLES = {"healthy": "green", "degraded": "yellow", "critical": "bold red", "unknown": "dim"}
+SHOWN = 8
+_ORDER = "CASE status WHEN 'critical' THEN 0 WHEN 'degraded' THEN 1 WHEN 'unknown' THEN 2 ELSE 3 END"
+
+
+class Progress:
+    """A line for each phase with its steps, and one for the points being read."""
+
+    def __init__(self, console: Console, home: Home) -> None:
+        self._bars = Bars(
+            SpinnerColumn(finished_text="[green]✓[/]"),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[note]}[/]"),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._points: dict[str, int] = {}
+        home.progress = self.read
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for task in self._tasks.values():
+            self._bars.update(task, total=1, completed=1)
+        self._bars.stop()
+
+    def step(self, phase: str, name: str, state: str) -> None:
+        """Notes that a step of a phase started or ended."""
+        if phase not in self._tasks:
+            for task in self._tasks.values():
+                self._bars.update(task, total=1, completed=1)
+            self._tasks[phase] = self._bars.add_task(phase.ljust(9), total=None, note="")
+        note = name.replace("__", ".")
+        if state == "failure":
+            note = f"[red]{note} failed[/]"
+        self._bars.update(self._tasks[phase], note=note)
+
+    def read(self, source: str, items: int, points: int) -> None:
+        """Notes how much was read of a source."""
+        self._points[source] = points
+        if "ingest" in self._tasks:
+            note = f"{source}: {items} items, {sum(self._points.values()):,} points in all"
+            self._bars.update(self._tasks["ingest"], note=note)
+
+
+def show(console: Console, home: Home, report: Report) -> None:
+    """Prints services and their health, the top anomalies, failed checks and steps, and where to look next."""
+    cursor = home.lake.cursor()
+    services = cursor.execute(
+        "SELECT service, status, active_anomalies, reason, as_of FROM aiops.service_health "
+        f"ORDER BY {_ORDER}, active_anomalies DESC, service"
+    ).fetchall()
+    if services:
+        table = Table(
+            "service", "health", "anomalies", "why", title=f"Services as of {services[0][4]:%Y-%m-%d %H:%M} UTC"
+        )
+        for service, status, anomalies, reason, _ in services[: 3 * SHOWN]:
+            table.add_row(escape(service), f"[{STYLES[status]}]{status}[/]", str(anomalies), escape(reason))
+        console.print(table)
+        if len(services) > 3 * SHOWN:
+            console.print(f"[dim]and {len(services) - 3 * SHOWN} more[/]")
+        _anomalies(console, home, services[0][4])
+    else:
+        console.print("No telemetry yet: declare a source in platform/sources, or drop a file into landing/.")
+    _failures(console, report)
+    root = escape(str(home.settings.home))
+    console.print(f"\n[bold]Look[/]    cogniforge ui --home {root}")
+    console.print(f"[bold]Ask[/]     cogniforge sql --home {root} \"FROM aiops.service_health\"")
+    console.print(f"[bold]Read[/]    {escape(str(home.settings.reports))}")
+
+
+def _anomalies(console: Console, home: Home, as_of: object) -> None:
+    rows = home.lake.cursor().execute(
+        "SELECT s.service, s.metric, min(a.ts), count(*), max(a.score) FROM aiops.anomaly_scores AS a "
+        "JOIN aiops.series AS s USING (series_id) WHERE a.is_anomaly AND a.ts > $1 - INTERVAL 1 DAY AND a.ts <= $1 "
+        "GROUP BY s.service, s.metric, a.series_id HAVING count(*) >= 3 ORDER BY max(a.score) DESC LIMIT $2",
+        [as_of, SHOWN],
+    ).fetchall()
+    if not rows:
+        console.print("No series was anomalous in the last day.")
+        return
+    table = Table("service", "metric", "since (UTC)", "buckets", "score", title="Top anomalies of the last day")
+    for service, metric, since, buckets, score in rows:
+        table.add_row(escape(service), escape(metric), f"{since:%m-%d %H:%M}", str(buckets), f"{score:.1f}")
+    console.print(table)
+
+
+def _failures(console: Console, report: Report) -> None:
+    if report.failed_checks:
+        table = Table("table", "check", "what was found", title="Checks that failed")
+        for asset, check, message in report.failed_checks[: 2 * SHOWN]:
+            table.add_row(escape(asset), escape(check), escape(message[:300]))
+        console.print(table)
+    for step, message in report.failed_steps:
+        console.print(f"[bold red]✗ {escape(step.replace('__', '.'))}[/] {escape(message)}")
