@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def alternate(candidates: Mapping[str, Callable[[], object]], rounds: int = 9) -> dict[str, float]:
+def alternate(candidates: Mapping[str, Callable[[], object]], rounds: int = 15) -> dict[str, float]:
     """Median seconds of each candidate over `rounds`, run in turn after one warm-up each.
 
     The order turns round every time, so that no candidate always runs after the same other one.

@@ -10,7 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cogniforge_pipeline.declarations.document import parse_json, parse_yaml
-from cogniforge_pipeline.declarations.model import Declaration, Kind, Platform, Problem, listed
+from cogniforge_pipeline.declarations.model import (
+    Declaration,
+    Kind,
+    Platform,
+    Problem,
+    listed,
+)
 from cogniforge_pipeline.declarations.nodes import Node
 from cogniforge_pipeline.declarations.validate import did_you_mean, validate
 
@@ -27,12 +33,17 @@ def load_platform(folder: Path, kinds: Iterable[Kind[Any]]) -> Platform:
     keys). Raises ValueError for two kinds of the same name or folder.
     """
     kinds = list(kinds)
-    by_place = {PurePosixPath(kind.folder).stem + ("" if kind.is_file else "/"): kind for kind in kinds}
+    by_place = {
+        PurePosixPath(kind.folder).stem + ("" if kind.is_file else "/"): kind
+        for kind in kinds
+    }
     names = frozenset(kind.name for kind in kinds)
     if not len(by_place) == len(names) == len(kinds):
         raise ValueError("two kinds have the same name or folder")
     if not folder.is_dir():
-        missing = Problem(".", f"no folder {folder}", "make the home with `cogniforge init`")
+        missing = Problem(
+            ".", f"no folder {folder}", "make the home with `cogniforge init`"
+        )
         return Platform(folder, names, problems=(missing,))
     root = folder.resolve()
     declarations: list[Declaration[Any]] = []
@@ -53,10 +64,14 @@ def load_platform(folder: Path, kinds: Iterable[Kind[Any]]) -> Platform:
                 companions.append((kind.name, file))
             else:
                 allowed = listed([*SUFFIXES, *kind.companions])
-                message = f"expected a file ending in {allowed}, got {suffix or file.name!r}"
+                message = (
+                    f"expected a file ending in {allowed}, got {suffix or file.name!r}"
+                )
                 problems.append(Problem(path, message, "rename or remove it"))
     kept, clashes = _without_duplicates(declarations)
-    problems = sorted([*problems, *clashes], key=lambda p: (p.path, p.line or 0, p.column or 0))
+    problems = sorted(
+        [*problems, *clashes], key=lambda p: (p.path, p.line or 0, p.column or 0)
+    )
     return Platform(folder, names, tuple(kept), tuple(problems), tuple(companions))
 
 
@@ -73,7 +88,9 @@ def _entries(folder: Path, root: Path, problems: list[Problem]) -> Iterator[Path
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        problems.append(Problem(_printable(folder, root), f"cannot be read: {error.strerror}"))
+        problems.append(
+            Problem(_printable(folder, root), f"cannot be read: {error.strerror}")
+        )
         return
     for entry in entries:
         message = hint = ""
@@ -105,35 +122,58 @@ def _unknown(entry: Path, kinds: list[Kind[Any]]) -> Problem:
     known = [kind.folder + ("" if kind.is_file else "/") for kind in kinds]
     name = _printable(entry, entry.parent) + ("/" if entry.is_dir() else "")
     what = "folder" if entry.is_dir() else "file"
-    return Problem(name, f"a {what} that belongs to no known kind", did_you_mean(name, known, "places"))
+    return Problem(
+        name,
+        f"a {what} that belongs to no known kind",
+        did_you_mean(name, known, "places"),
+    )
 
 
-def _load_file(kind: Kind[Any], file: Path, path: str) -> tuple[list[Declaration[Any]], list[Problem]]:
+def _load_file(
+    kind: Kind[Any], file: Path, path: str
+) -> tuple[list[Declaration[Any]], list[Problem]]:
     text = _read(file, path)
     if isinstance(text, Problem):
         return [], [text]
     if not text.strip():
-        return [], [Problem(path, "the file is empty", "delete it, or say in a # comment why it is here")]
-    nodes, problems = (parse_json if file.suffix.lower() == ".json" else parse_yaml)(text, path)
+        return [], [
+            Problem(
+                path,
+                "the file is empty",
+                "delete it, or say in a # comment why it is here",
+            )
+        ]
+    nodes, problems = (parse_json if file.suffix.lower() == ".json" else parse_yaml)(
+        text, path
+    )
     documents = list(_documents(nodes))
     if not kind.plural and len(documents) > 1:
         second = documents[1][1]
         message = f"expected one {kind.name} in this file, got {len(documents)}"
-        return [], [*problems, Problem(path, message, "merge them", second.line, second.column)]
+        return [], [
+            *problems,
+            Problem(path, message, "merge them", second.line, second.column),
+        ]
     readable = not problems
     declarations = []
     for place, node in documents:
         model, wrong = validate(kind, node, path, place)
         problems += wrong
         if model is not None and readable:
-            declarations.append(Declaration(kind.name, kind.key(model), model, node.value, path, node.line))
+            declarations.append(
+                Declaration(
+                    kind.name, kind.key(model), model, node.value, path, node.line
+                )
+            )
     return declarations, problems
 
 
 def _documents(nodes: list[Node]) -> Iterator[tuple[tuple[int, ...], Node]]:
     for node in nodes:
         if isinstance(node.value, list):
-            yield from (((index,), node.children[index]) for index in range(len(node.value)))
+            yield from (
+                ((index,), node.children[index]) for index in range(len(node.value))
+            )
         else:
             yield (), node
 
@@ -143,7 +183,11 @@ def _read(file: Path, path: str) -> str | Problem:
         with file.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        return Problem(path, f"cannot be read: {error.strerror}", "give this user the right to read it")
+        return Problem(
+            path,
+            f"cannot be read: {error.strerror}",
+            "give this user the right to read it",
+        )
     if len(content) > MAX_FILE_BYTES:
         return Problem(path, f"larger than {MAX_FILE_BYTES} bytes", "split the file")
     try:
@@ -164,10 +208,17 @@ def _without_duplicates(
         if first is not declaration and declaration.path is not None:
             message = f"the {declaration.kind} {declaration.name!r} is also in {first.path}:{first.line}"
             problems.append(
-                Problem(declaration.path, message, "rename or remove one of them", declaration.line)
+                Problem(
+                    declaration.path,
+                    message,
+                    "rename or remove one of them",
+                    declaration.line,
+                )
             )
     return list(kept.values()), problems
 
 
 def _printable(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
+    return (
+        path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
+    )

@@ -80,24 +80,32 @@ class Reader:
     def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         mapping = isinstance(event, yaml.MappingStartEvent)
         if self._awaits_key():
-            self._stop(event, "a list or mapping cannot be a key", "use text as the key")
+            self._stop(
+                event, "a list or mapping cannot be a key", "use text as the key"
+            )
         if event.tag not in (None, "!", _TAG + ("map" if mapping else "seq")):
             self._stop(
-                event, f"the tag {event.tag!r} is not allowed", "remove it: declarations are plain data"
+                event,
+                f"the tag {event.tag!r} is not allowed",
+                "remove it: declarations are plain data",
             )
         if len(self._stack) >= MAX_DEPTH:
             self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
         if event.anchor:
             self._anchors.pop(event.anchor, None)
         self._spend(event, 1, 0)
-        self._stack.append(_Open(Node({} if mapping else [], *_place(event), height=1), event.anchor))
+        self._stack.append(
+            _Open(Node({} if mapping else [], *_place(event), height=1), event.anchor)
+        )
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._spend(event, 1, len(event.value))
         if self._awaits_key():
             self._key(event, event.value)
             if event.anchor:
-                self._anchors[event.anchor] = Node(event.value, *_place(event), characters=len(event.value))
+                self._anchors[event.anchor] = Node(
+                    event.value, *_place(event), characters=len(event.value)
+                )
             return
         node = Node(self._value(event), *_place(event), characters=len(event.value))
         if event.anchor:
@@ -108,14 +116,22 @@ class Reader:
         target = self._anchors.get(event.anchor or "")
         if target is None:
             within = any(frame.anchor == event.anchor for frame in self._stack)
-            reason = "stands inside what it names" if within else "has no anchor before it"
-            self._stop(event, f"the alias *{event.anchor} {reason}", f"quote it if '*{event.anchor}' is text")
+            reason = (
+                "stands inside what it names" if within else "has no anchor before it"
+            )
+            self._stop(
+                event,
+                f"the alias *{event.anchor} {reason}",
+                f"quote it if '*{event.anchor}' is text",
+            )
         self._spend(event, target.nodes, target.characters)
         if len(self._stack) + target.height > MAX_DEPTH:
             self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
         if self._awaits_key():
             if not isinstance(target.value, str):
-                self._stop(event, "an alias as a key must name a text", "write the key out")
+                self._stop(
+                    event, "an alias as a key must name a text", "write the key out"
+                )
             self._key(event, target.value)
         else:
             line, column = _place(event)
@@ -125,7 +141,12 @@ class Reader:
         frame = self._stack[-1]
         if key in frame.node.keys:
             line = frame.node.keys[key][0]
-            self._note(event, f"the key {key!r} is here twice, first in line {line}", "keep one of them", key)
+            self._note(
+                event,
+                f"the key {key!r} is here twice, first in line {line}",
+                "keep one of them",
+                key,
+            )
         else:
             frame.node.keys[key] = _place(event)
         frame.key = key
@@ -151,10 +172,18 @@ class Reader:
         text, tag = event.value, event.tag
         if tag in ("!", _TAG + "str") or (tag is None and not event.implicit[0]):
             return text
-        kind = next((name for name, form in CORE_SCHEMA.items() if form.fullmatch(text)), "str")
-        if tag is not None and tag != _TAG + kind and (tag, kind) != (_TAG + "float", "int"):
+        kind = next(
+            (name for name, form in CORE_SCHEMA.items() if form.fullmatch(text)), "str"
+        )
+        if (
+            tag is not None
+            and tag != _TAG + kind
+            and (tag, kind) != (_TAG + "float", "int")
+        ):
             self._stop(
-                event, f"the tag {tag!r} is not allowed here", "remove it: declarations are plain data"
+                event,
+                f"the tag {tag!r} is not allowed here",
+                "remove it: declarations are plain data",
             )
         if kind == "null":
             return None
@@ -164,17 +193,29 @@ class Reader:
             return text
         try:
             if kind == "int" and tag != _TAG + "float":
-                return int(text, 8) if text[:2] == "0o" else int(text, 16) if text[:2] == "0x" else int(text)
+                return (
+                    int(text, 8)
+                    if text[:2] == "0o"
+                    else int(text, 16)
+                    if text[:2] == "0x"
+                    else int(text)
+                )
             number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            self._note(event, f"expected a finite number, got {text[:40]}", "quote it if it is text")
+            self._note(
+                event,
+                f"expected a finite number, got {text[:40]}",
+                "quote it if it is text",
+            )
         return number
 
     def _awaits_key(self) -> bool:
         return (
-            bool(self._stack) and isinstance(self._stack[-1].node.value, dict) and self._stack[-1].key is None
+            bool(self._stack)
+            and isinstance(self._stack[-1].node.value, dict)
+            and self._stack[-1].key is None
         )
 
     def _spend(self, event: yaml.Event, nodes: int, characters: int) -> None:
@@ -182,9 +223,15 @@ class Reader:
         self._characters += characters
         if self._nodes > MAX_NODES or self._characters > MAX_CHARACTERS:
             limit = f"{MAX_NODES} values or {MAX_CHARACTERS} characters"
-            self._stop(event, f"more than {limit} in one file, aliases expanded", "split the file")
+            self._stop(
+                event,
+                f"more than {limit} in one file, aliases expanded",
+                "split the file",
+            )
 
-    def _problem(self, event: yaml.Event, message: str, hint: str | None, *extra: str) -> Problem:
+    def _problem(
+        self, event: yaml.Event, message: str, hint: str | None, *extra: str
+    ) -> Problem:
         line, column = _place(event)
         parts: list[str | int] = []
         for frame in self._stack:
@@ -197,7 +244,9 @@ class Reader:
     def _note(self, event: yaml.Event, message: str, hint: str, *extra: str) -> None:
         self.problems.append(self._problem(event, message, hint, *extra))
 
-    def _stop(self, event: yaml.Event, message: str, hint: str | None = None) -> NoReturn:
+    def _stop(
+        self, event: yaml.Event, message: str, hint: str | None = None
+    ) -> NoReturn:
         raise Unreadable(self._problem(event, message, hint))
 
 

@@ -8,4 +8,12 @@ from cogniforge_pipeline.events.log import Consumer, EventLog
 from cogniforge_pipeline.events.model import MAX_DATA_BYTES, Event, EventError, NewEvent
 from cogniforge_pipeline.events.storage import EventLogError
 
-__all__ = ["MAX_DATA_BYTES", "Consumer", "Event", "EventError", "EventLog", "EventLogError", "NewEvent"]
+__all__ = [
+    "MAX_DATA_BYTES",
+    "Consumer",
+    "Event",
+    "EventError",
+    "EventLog",
+    "EventLogError",
+    "NewEvent",
+]

@@ -14,7 +14,15 @@ from typing import Self
 
 from pydantic import JsonValue
 
-from cogniforge_pipeline.events.model import Event, EventError, NewEvent, from_row, is_name, rfc3339, to_row
+from cogniforge_pipeline.events.model import (
+    Event,
+    EventError,
+    NewEvent,
+    from_row,
+    is_name,
+    rfc3339,
+    to_row,
+)
 from cogniforge_pipeline.events.storage import Storage
 
 _PAGE = 200
@@ -78,7 +86,9 @@ class EventLog:
                 if inserted:
                     stored.append(from_row(inserted[0][0], *row))
                 else:
-                    stored.append(from_row(*connection.execute(_BY_ID, row[:2]).fetchone()))
+                    stored.append(
+                        from_row(*connection.execute(_BY_ID, row[:2]).fetchone())
+                    )
         return stored
 
     def read(
@@ -113,14 +123,21 @@ class EventLog:
         return self._pages(statement, values, after, until, limit)
 
     def _pages(
-        self, statement: str, values: list[str], after: int, until: int | None, limit: int | None
+        self,
+        statement: str,
+        values: list[str],
+        after: int,
+        until: int | None,
+        limit: int | None,
     ) -> Iterator[Event]:
         until = self.last_seq() if until is None else until
         left = until - after if limit is None else limit
         while left > 0:
             size = min(_PAGE, left)
             with self._storage.reading() as connection:
-                page = connection.execute(statement, (after, until, *values, size)).fetchall()
+                page = connection.execute(
+                    statement, (after, until, *values, size)
+                ).fetchall()
             for row in page:
                 yield from_row(*row)
             if len(page) < size:
@@ -130,12 +147,18 @@ class EventLog:
     def last_seq(self) -> int:
         """The `seq` of the newest event, 0 for an empty log."""
         with self._storage.reading() as connection:
-            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+            return int(
+                connection.execute(
+                    "SELECT coalesce(max(seq), 0) FROM events"
+                ).fetchone()[0]
+            )
 
     def consumer(self, name: str) -> Consumer:
         """The durable reader of this name (dotted lower-case words). Raises EventError for another name."""
         if not is_name(name):
-            raise EventError(f"expected a consumer name of dotted lower-case words, got {name!r}")
+            raise EventError(
+                f"expected a consumer name of dotted lower-case words, got {name!r}"
+            )
         return Consumer(self._storage, self, name)
 
     def close(self) -> None:
@@ -146,7 +169,10 @@ class EventLog:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -166,7 +192,9 @@ class Consumer:
     def cursor(self) -> int:
         """The newest committed `seq`, 0 before the first commit."""
         with self._storage.reading() as connection:
-            row = connection.execute("SELECT cursor FROM consumers WHERE name = ?", (self.name,)).fetchone()
+            row = connection.execute(
+                "SELECT cursor FROM consumers WHERE name = ?", (self.name,)
+            ).fetchone()
         return int(row[0]) if row else 0
 
     def poll(self, limit: int = 100) -> list[Event]:
@@ -180,7 +208,8 @@ class Consumer:
         """
         if seq > (last := self._log.last_seq()):
             raise EventError(
-                f"cannot commit event {seq}: the log ends at {last}", "commit the seq of a polled event"
+                f"cannot commit event {seq}: the log ends at {last}",
+                "commit the seq of a polled event",
             )
         with self._storage.writing() as connection:
             connection.execute(_COMMIT, (self.name, seq, rfc3339(datetime.now(UTC))))

@@ -1,6 +1,7 @@
 """Telemetry in: files, OTLP, Prometheus and this host become points with one set of columns.
 
-Belongs here: the choice of a reader for a declared source. Does not: how each reads, and the commit of what it read.
+Belongs here: the choice of a reader for a declared source. Does not: how each reads, and the commit of what
+it read.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ def landing_sources(declared: Iterable[Source]) -> tuple[Source, ...]:
 
 
 def reader(source: Source, *, home: Path, base: Path) -> Reader:
-    """The reader of a declared source. `landing/` is `<home>/landing`; other relative paths start at `base`."""
+    """The reader of a declared source.
+
+    `landing/` is `<home>/landing`; other relative paths start at `base`.
+    """
     match source:
         case FilesSource():
             from cogniforge_pipeline.sources.files import FilesReader

@@ -58,11 +58,7 @@ class FilesReader(PathReader):
                 fingerprint = f"incomplete:{found.size}:{found.mtime_ns}"
                 reason = "not a complete Parquet file: it does not begin and end with PAR1"
                 hint = "write it under another name and rename it when it is complete"
-                old = ledger.get(found.item)
-                cursor = old.cursor if old and old.status != "ingested" else {}
-                if old and old.status == "ingested":
-                    cursor = {"read": old.fingerprint}
-                return Refusal(self._source.name, found.item, fingerprint, reason, hint, found.size, cursor)
+                return Refusal(self._source.name, found.item, fingerprint, reason, hint, found.size)
             return plan_whole(
                 self._source.name, found, ledger.get(found.item), lambda: _parquet_digest(found.path)
             )
@@ -79,9 +75,13 @@ class FilesReader(PathReader):
         names = path_names(path, item.item, self._source.path_pattern)
         match self._format(path):
             case "csv":
-                records = csv_records(self._source, lay_out(path, item, self._space(), header=True), path)
+                records = csv_records(
+                    self._source, lay_out(path, item, self._scratch.fresh(), header=True), path
+                )
             case "jsonl":
-                records = jsonl_records(self._source, lay_out(path, item, self._space(), header=False))
+                records = jsonl_records(
+                    self._source, lay_out(path, item, self._scratch.fresh(), header=False)
+                )
             case _:
                 if _parquet_digest(path) != item.fingerprint:
                     raise RefusedItem("changed after it was planned", "it is tried again")
@@ -92,16 +92,17 @@ class FilesReader(PathReader):
         """A path without glob characters, which DuckDB would expand."""
         if not re.search(r"[*?\[\]{}]", str(path)):
             return path
-        link = self._space() / "data.parquet"
+        link = self._scratch.fresh() / "data.parquet"
         link.symlink_to(path.absolute())
         return link
 
 
 def csv_records(source: FilesSource, lines: Lines, path: Path) -> Records:
-    """The records of a CSV file with a header. A record is one line: quotes that span lines are a row's problem.
+    """The records of a CSV file with a header. A record is one line: quotes that span lines are a row's
+    problem.
 
-    The delimiter is the one of `,;|` and tab that the header has most of. Columns without a name are left out.
-    Raises RefusedItem for column names that come twice and for columns that are missing.
+    The delimiter is the one of `,;|` and tab that the header has most of. Columns without a name are left
+    out. Raises RefusedItem for column names that come twice and for columns that are missing.
     """
     if not lines.header:
         return Records("SELECT 0 AS position, '' AS line WHERE FALSE", _no_roles(), {}, {}, "line")
@@ -182,13 +183,15 @@ def jsonl_records(source: FilesSource, lines: Lines) -> Records:
     values = {name: Column(at(name)) for name in source.values}
     labels: tuple[str, ...] = ()
     if source.label_columns is None:
-        rest = """map_entries(TRY(from_json(doc, '"MAP(VARCHAR, VARCHAR)"')))"""
+        entries = """map_entries(TRY(from_json(doc, '"MAP(VARCHAR, VARCHAR)"')))"""
         kept = f"NOT list_contains({literal(sorted(used))}, pair.key) AND nullif(pair.value, '') IS NOT NULL"
-        labels = (f"coalesce(map_from_entries(list_filter({rest}, lambda pair: {kept})), MAP {{}})",)
-    relation = f"SELECT position, line, CASE WHEN json_valid(line) THEN CAST(line AS JSON) END AS doc FROM ({lines.relation()})"
+        labels = (f"TRY(map_from_entries(list_filter({entries}, lambda pair: {kept})))",)
+    doc = "CASE WHEN json_valid(line) THEN CAST(line AS JSON) END AS doc"
+    relation = f"SELECT position, line, {doc} FROM ({lines.relation()})"
     problem = (
         "WHEN doc IS NULL THEN 'not JSON' WHEN json_type(doc) <> 'OBJECT' THEN 'not a JSON object' "
-        """WHEN TRY(from_json(doc, '"MAP(VARCHAR, VARCHAR)"')) IS NULL THEN 'a name that comes twice in the object' """
+        "WHEN len(json_keys(doc)) <> len(list_distinct(json_keys(doc))) THEN 'a name comes twice in the "
+        "object' "
     )
     columns = {name: Column(at(name)) for name in source.label_columns or ()}
     return Records(relation, roles, values, columns, "line", problem, labels)
@@ -207,7 +210,10 @@ def parquet_records(con: duckdb.DuckDBPyConnection, source: FilesSource, path: P
     columns = {name: Column(f"c{i}", str(kind)) for i, (name, kind, *_) in enumerate(described, 1)}
     roles = assign_roles(source, names)
     picked = ", ".join(f"{ident(name)} AS {columns[name].sql}" for name in names)
-    raw = f"CAST(to_json({{{', '.join(f'{literal(name)}: {columns[name].sql}' for name in names)}}}) AS VARCHAR)"
+    raw = (
+        f"CAST(to_json({{{', '.join(f'{literal(name)}: {columns[name].sql}' for name in names)}}}) AS "
+        f"VARCHAR)"
+    )
     return _records(
         source, f"SELECT file_row_number + 1 AS position, {picked} FROM {scan}", columns, roles, raw, ""
     )

@@ -16,7 +16,9 @@ from cogniforge_pipeline.sources.model import PathSource
 from cogniforge_pipeline.sources.points import Refusal, RefusedItem
 
 UNFINISHED = (".tmp", ".part", ".partial", ".crdownload")
-"""Endings of files that somebody still writes; not looked at until they are renamed. So are names with a leading dot."""
+"""Endings of files that somebody still writes; not looked at until they are renamed. So are names with a
+leading dot.
+"""
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ def _shown(path: str) -> str:
 def find_files(source: PathSource, *, home: Path, base: Path) -> Iterator[Found | Refusal]:
     """The files that the source's globs match, sorted by path; what must not be read comes as a refusal.
 
-    Links that lead out of a glob's folder, files that are not regular and folders that cannot be opened are refused.
-    Names with a leading dot or an UNFINISHED ending are passed over.
+    Links that lead out of a glob's folder, files that are not regular and folders that cannot be opened are
+    refused. Names with a leading dot or an UNFINISHED ending are passed over.
     """
     globs = [_parse(pattern, home, base) for pattern in source.path]
     excludes = [_parse(pattern, home, base) for pattern in source.exclude]
@@ -165,7 +167,8 @@ def _examine(source: str, root: Path, path: Path, item: str) -> Found | Refusal 
 
 
 def path_names(path: Path, item: str, pattern: str | None) -> dict[str, str]:
-    """What a template over a path can use: parent, stem (name without endings), name, path and the pattern's groups.
+    """What a template over a path can use: parent, stem (name without endings), name, path and the pattern's
+    groups.
 
     Raises RefusedItem when `pattern` is given and is not found in the path.
     """
@@ -182,5 +185,5 @@ def path_names(path: Path, item: str, pattern: str | None) -> dict[str, str]:
 
 
 def fill(template: str, names: dict[str, str]) -> str:
-    """The template with each `{name}` replaced; names that are not known stay (the model has refused them)."""
+    """The template with each `{name}` replaced; unknown names stay (the model refuses them)."""
     return re.sub(r"\{([^{}]*)\}", lambda match: names.get(match[1], match[0]), template)

@@ -24,7 +24,8 @@ _DIGEST_WINDOW = 32 << 20
 
 
 def prefix_digest(path: Path, end: int) -> str:
-    """BLAKE2 digest of a file's first `end` bytes: all of them up to 64 MiB, else the first and last 32 MiB of them.
+    """BLAKE2 digest of a file's first `end` bytes: all of them up to 64 MiB, else the first and last 32 MiB
+    of them.
 
     So the cost is bounded; a change in the middle of a longer file that keeps its size is not seen.
     """
@@ -119,6 +120,16 @@ def plan_whole(
     reason, hint = "changed since it was ingested", "give the new content a new file name"
     cursor["read"] = read
     return _unless_known(entry, Refusal(source, found.item, fingerprint, reason, hint, found.size, cursor))
+
+
+def carried_cursor(entry: LedgerEntry | None) -> dict[str, JsonValue]:
+    """The cursor for a refusal that read nothing: from it a later plan resumes where the entry before had
+    come to.
+    """
+    if entry is None or entry.status != INGESTED:
+        return dict(entry.cursor) if entry else {}
+    start = {f"start_{key}": entry.cursor.get(key) for key in ("offset", "lines", "prefix")}
+    return {**entry.cursor, **start, "read": entry.fingerprint}
 
 
 def _unless_known(entry: LedgerEntry | None, new: Item | Refusal) -> Item | Refusal | None:

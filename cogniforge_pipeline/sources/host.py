@@ -21,7 +21,8 @@ from cogniforge_pipeline.sources.points import (
     Ledger,
     Refusal,
     name_problem,
-    time_and_value_problem,
+    time_problem,
+    value_problem,
 )
 from cogniforge_pipeline.sqltext import literal
 
@@ -66,9 +67,12 @@ class HostReader:
         rows = (
             f"SELECT {literal(at)} AS ts, CAST({literal(self._service())} AS VARCHAR) AS service, "
             "CAST(NULL AS VARCHAR) AS metric_type, "
-            f"unnest(from_json({literal(json.dumps(samples))}, {literal(json.dumps(shape))}), recursive := true)"
+            f"unnest(from_json({literal(json.dumps(samples))}, {literal(json.dumps(shape))}), recursive := "
+            f"true)"
         )
-        checked = f"SELECT *, CASE {time_and_value_problem(at)}{name_problem()}END AS problem FROM ({rows})"
+        checked = (
+            f"SELECT *, CASE {time_problem(at)}{value_problem()}{name_problem()}END AS problem FROM ({rows})"
+        )
         columns = ", ".join(name for name in POINT_COLUMNS if name != "raw")
         return f"SELECT {columns}, CASE WHEN problem IS NOT NULL THEN metric END AS raw FROM ({checked})"
 
@@ -115,6 +119,8 @@ def _disks() -> Iterator[Sample]:
             )
         yield Sample("system.filesystem.utilization", usage.percent / 100, "1", "gauge", where)
     for device, disk in (psutil.disk_io_counters(perdisk=True) or {}).items():
+        if device.startswith(("loop", "ram")):
+            continue
         for direction in ("read", "write"):
             labels = {"device": device, "direction": direction}
             yield Sample("system.disk.io", getattr(disk, f"{direction}_bytes"), "By", "counter", labels)

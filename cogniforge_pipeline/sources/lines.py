@@ -1,6 +1,7 @@
 """Text files as relations of lines, whatever their length.
 
-Belongs here: encodings, compressed text, lines laid out for DuckDB. Does not: which lines are new, what a line means.
+Belongs here: encodings, compressed text, lines laid out for DuckDB. Does not: which lines are new, what a
+line means.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ class Lines:
         """SELECT of `position` (line number in the file, from 1) and `line`; blank lines are left out."""
         return (
             "SELECT position, line FROM (SELECT first + generate_subscripts(list, 1) - 1 AS position, "
-            "rtrim(unnest(list), chr(13)) AS line FROM (SELECT CAST(parse_filename(filename, true) AS BIGINT) AS first, "
+            "rtrim(unnest(list), chr(13)) AS line FROM (SELECT CAST(parse_filename(filename, true) AS "
+            "BIGINT) AS first, "
             f"string_split(content, chr(10)) AS list FROM read_text({literal(str(self.folder / '*.txt'))}))) "
             "WHERE trim(line) <> ''"
         )
@@ -48,8 +50,8 @@ class Lines:
 def lay_out(path: Path, item: Item, folder: Path, *, header: bool) -> Lines:
     """Write the item's lines into the empty `folder`; with `header` the file's first line is kept apart.
 
-    Raises RefusedItem for text that is not UTF-8, binary content, damaged compression, endless lines, and a file that
-    changed after the plan.
+    Raises RefusedItem for text that is not UTF-8, binary content, damaged compression, endless lines, and a
+    file that changed after the plan.
     """
     cursor, end = item.cursor, whole_number(item.cursor, "offset")
     try:
@@ -105,13 +107,14 @@ def _lay_out(
             text = _text(block[:cut], at)
             quoted = quoted or '"' in text
             at += cut
-            body = text.removesuffix("\n")
+            body: str | None = text.removesuffix("\n")
             if take_header:
-                head, _, body = body.partition("\n")
-                take_header = False
-                first += 1
-            (folder / f"{first:018d}.txt").write_text(body, encoding="utf-8", newline="")
-            first += body.count("\n") + 1
+                head, newline, body = text.removesuffix("\n").partition("\n")
+                take_header, first = False, first + 1
+                body = body if newline else None
+            if body is not None:
+                (folder / f"{first:018d}.txt").write_text(body, encoding="utf-8", newline="")
+                first += body.count("\n") + 1
         if not chunk:
             break
     if end is not None and at < end:
@@ -131,7 +134,7 @@ def _text(block: bytes, at: int) -> str:
         block = block.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in block:
         even, odd = block[::2].count(0), block[1::2].count(0)
-        if max(even, odd) > len(block) // 5:
+        if max(even, odd) > len(block) // 5 and not any(0 < byte < 9 for byte in block[:4096]):
             name = "UTF-16BE" if even > odd else "UTF-16LE"
             raise RefusedItem(f"looks like {name}, expected UTF-8", f"convert it: iconv -f {name} -t UTF-8")
         raise RefusedItem("binary content (a NUL byte), expected text", "check the file's format and ending")

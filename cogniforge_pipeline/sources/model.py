@@ -33,7 +33,9 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def parse_duration(value: Any) -> Any:
-    """`90s`, `1h30m`, `250ms`, `7d` (Prometheus' spelling) or a number of seconds -> timedelta; other types pass."""
+    """`90s`, `1h30m`, `250ms`, `7d` (Prometheus' spelling) or a number of seconds -> timedelta; other types
+    pass.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return value
     if not isinstance(value, str):
@@ -69,7 +71,7 @@ class BaseSource(Declared):
 
 
 class PathSource(BaseSource):
-    """A source that reads files: globs relative to the home (`**` goes down folders), and what to leave out."""
+    """A source that reads files: globs relative to the home (`**` goes down folders), and exclusions."""
 
     path: Texts = Field(min_length=1)
     exclude: Texts = ()
@@ -90,7 +92,10 @@ class PathSource(BaseSource):
 
 
 class Columns(Declared):
-    """Names in the file of the columns that have a meaning. Those left out are looked for under their usual name."""
+    """Names in the file of the columns that have a meaning.
+
+    Those left out are looked for under their usual name.
+    """
 
     timestamp: str | None = None
     value: str | None = None
@@ -105,13 +110,14 @@ class Columns(Declared):
 class FilesSource(PathSource):
     """CSV, JSON lines or Parquet. One file (or what was appended to it) is one item.
 
-    `service` and `metric` are templates over the path: `{parent}` (folder name), `{stem}` (file name without endings),
-    `{name}`, `{path}`, and the named groups of `path_pattern`, a regular expression searched in the path. They fill
-    in where the file has no such column or it is empty. With `values` each of these columns is one metric, named
-    like the column unless `metric` says otherwise (there `{column}` is its name); an empty cell is then no point.
-    `label_columns` names the columns that become labels; by default all that have no other meaning.
-    `timezone` counts for times without an offset. Times are ISO 8601 or epoch numbers (seconds, ms, us or ns told
-    apart by their size) unless `timestamp_format` (strptime) or `timestamp_unit` is given.
+    `service` and `metric` are templates over the path: `{parent}` (folder name), `{stem}` (file name without
+    endings), `{name}`, `{path}`, and the named groups of `path_pattern`, a regular expression searched in the
+    path. They fill in where the file has no such column or it is empty. With `values` each of these columns
+    is one metric, named like the column unless `metric` says otherwise (there `{column}` is its name); an
+    empty cell is then no point. `label_columns` names the columns that become labels; by default all that
+    have no other meaning. `timezone` counts for times without an offset. Times are ISO 8601 or epoch numbers
+    (seconds, ms, us or ns told apart by their size) unless `timestamp_format` (strptime) or `timestamp_unit`
+    is given.
     """
 
     type: Literal["files"]
@@ -181,9 +187,10 @@ class OtlpSource(PathSource):
 class PrometheusSource(BaseSource):
     """A Prometheus-compatible server, read with `query_range`.
 
-    `queries` maps a name to an expression; the metric is the series' `__name__`, else that name. `matchers` is a list
-    of series selectors. `delay` is how far behind now to stay (default one step), `lookback` how far back the first
-    read goes. `${NAME}` in `bearer_token` and in header values is taken from the environment when a request is made.
+    `queries` maps a name to an expression; the metric is the series' `__name__`, else that name. `matchers`
+    is a list of series selectors. `delay` is how far behind now to stay (default one step), `lookback` how
+    far back the first read goes. `${NAME}` in `bearer_token` and in header values is taken from the
+    environment when a request is made.
     """
 
     type: Literal["prometheus"]

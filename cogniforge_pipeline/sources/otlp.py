@@ -1,12 +1,14 @@
-"""OTLP/JSON metrics as the OpenTelemetry Collector's file exporter writes them: one export request on each line.
+"""OTLP/JSON metrics as the OpenTelemetry Collector's file exporter writes them: one export request on each
+line.
 
-Belongs here: the shapes of OTLP and what its metrics are as points. Does not: finding files and following them.
-Formulas and identities: the OpenTelemetry metrics data model.
+Belongs here: the shapes of OTLP and what its metrics are as points. Does not: finding files and following
+them. Formulas and identities: the OpenTelemetry metrics data model.
 """
 
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -14,7 +16,13 @@ import duckdb
 from cogniforge_pipeline.sources.lines import Lines, lay_out
 from cogniforge_pipeline.sources.model import OtlpSource
 from cogniforge_pipeline.sources.paths import PathReader
-from cogniforge_pipeline.sources.points import POINT_COLUMNS, Item, name_problem, time_and_value_problem
+from cogniforge_pipeline.sources.points import (
+    POINT_COLUMNS,
+    Item,
+    name_problem,
+    time_problem,
+    value_problem,
+)
 from cogniforge_pipeline.sources.records import labels_sql
 from cogniforge_pipeline.sqltext import literal
 
@@ -57,16 +65,10 @@ class OtlpReader(PathReader):
 
     def relation(self, con: duckdb.DuckDBPyConnection, item: Item) -> str:
         """SELECT of the item's points. Raises RefusedItem for a file that is not UTF-8 text."""
-        lines = lay_out(self._path(item), item, self._space(), header=False)
-        points = _points(self._source, lines)
-        problem = (
-            f"CASE WHEN found IS NOT NULL THEN found WHEN labels IS NULL THEN 'an attribute comes twice' "
-            f"{time_and_value_problem(self._time())}{name_problem()}END"
-        )
-        columns = ", ".join(name for name in POINT_COLUMNS if name != "raw")
-        checked = f"SELECT *, {problem} AS problem FROM ({points})"
-        good = f"SELECT {columns}, CASE WHEN problem IS NOT NULL THEN CAST(to_json(p) AS VARCHAR) END AS raw FROM ({checked})"
-        return f"{good} UNION ALL {_broken_lines(lines)}"
+        lines = lay_out(self._path(item), item, self._scratch.fresh(), header=False)
+        columns = ", ".join(POINT_COLUMNS)
+        samples = _samples_of_points(_judged_points(self._source, lines, self._time()))
+        return f"SELECT {columns} FROM ({samples}) UNION ALL {_broken_lines(lines)}"
 
 
 def _broken_lines(lines: Lines) -> str:
@@ -81,55 +83,100 @@ def _broken_lines(lines: Lines) -> str:
     return f"SELECT {', '.join(columns.values())} FROM ({checked}) WHERE problem IS NOT NULL"
 
 
-def _points(source: OtlpSource, lines: Lines) -> str:
-    """Points with the datapoint `p` they come from, and in `found` what is wrong with that.
+def _datapoints(source: OtlpSource, lines: Lines) -> str:
+    """SELECT of datapoints `p`, each with its metric's name, form and temporality and its resource's service,
+    labels.
 
-    Datapoints flagged as having no recorded value are left out; exemplars are not read.
+    Datapoints flagged as having no recorded value are left out. A metric without any known form keeps one
+    row.
     """
-    valid = f"SELECT position, CASE WHEN json_valid(line) THEN CAST(line AS JSON) END AS doc FROM ({lines.relation()})"
+    valid = (
+        "SELECT position, CASE WHEN json_valid(line) THEN CAST(line AS JSON) END AS doc "
+        f"FROM ({lines.relation()})"
+    )
     shape = literal(json.dumps([_RESOURCE]))
-    resources = f"SELECT position, unnest(from_json(json_extract(doc, '/resourceMetrics'), {shape})) AS r FROM ({valid})"
-    service = "(list_filter(resource, lambda a: a.key = 'service.name')[1]).value"
+    resources = (
+        f"SELECT position, unnest(from_json(json_extract(doc, '/resourceMetrics'), {shape})) AS r FROM "
+        f"({valid})"
+    )
     scopes = (
         f"SELECT position, r.resource.attributes AS resource, unnest(r.scopeMetrics) AS s FROM ({resources})"
     )
+    service = _text("(list_filter(resource, lambda a: a.key = 'service.name')[1]).value")
     metrics = (
-        f"SELECT position, nullif(coalesce({_text(service)}, {literal(source.service)}), '') AS service, "
-        f"{_attributes('resource', 'service.name')} AS resource_labels, unnest(s.metrics) AS m FROM ({scopes})"
+        f"SELECT position, nullif(coalesce({service}, {literal(source.service)}), '') AS service, "
+        f"{_attributes('resource', 'service.name')} AS resource_labels, unnest(s.metrics) AS m FROM "
+        f"({scopes})"
     )
     form = " ".join(f"WHEN m.{form} IS NOT NULL THEN '{form}'" for form in _FORMS)
-    data = f"coalesce({', '.join(f'm.{form}' for form in _FORMS)})"
     forms = (
-        f"SELECT position, service, resource_labels, m.name AS name, m.unit AS unit, CASE {form} END AS form, "
-        f"{data} AS data FROM ({metrics})"
+        "SELECT position, service, resource_labels, m.name AS name, nullif(m.unit, '') AS unit, "
+        f"CASE {form} END AS form, coalesce({', '.join(f'm.{form}' for form in _FORMS)}) AS data FROM "
+        f"({metrics})"
     )
-    # A metric without any known kind of data keeps one row, so that it is reported.
+    temporality = (
+        "CASE WHEN upper(data.aggregationTemporality) IN ('1', 'AGGREGATION_TEMPORALITY_DELTA') THEN 'delta' "
+        "WHEN upper(data.aggregationTemporality) IN ('2', 'AGGREGATION_TEMPORALITY_CUMULATIVE') "
+        "THEN 'cumulative' END"
+    )
     points = (
-        "SELECT * EXCLUDE (data), data.isMonotonic AS monotonic, "
-        "CASE upper(data.aggregationTemporality) WHEN '1' THEN 'delta' WHEN '2' THEN 'cumulative' "
-        "WHEN 'AGGREGATION_TEMPORALITY_DELTA' THEN 'delta' WHEN 'AGGREGATION_TEMPORALITY_CUMULATIVE' THEN 'cumulative' "
-        f"END AS temporality, unnest(CASE WHEN form IS NULL THEN [NULL] ELSE data.dataPoints END) AS p FROM ({forms})"
+        f"SELECT * EXCLUDE (data), coalesce(data.isMonotonic, FALSE) AS monotonic, {temporality} AS "
+        f"temporality, "
+        f"unnest(CASE WHEN form IS NULL THEN [NULL] ELSE data.dataPoints END) AS p FROM ({forms})"
     )
-    recorded = f"SELECT * FROM ({points}) WHERE coalesce(try_cast(p.flags AS BIGINT), 0) & 1 = 0"
-    counted = f"SELECT *, {_bounds_and_counts()} FROM ({recorded})"
+    return f"SELECT * FROM ({points}) WHERE coalesce(try_cast(p.flags AS BIGINT), 0) & 1 = 0"
+
+
+def _judged_points(source: OtlpSource, lines: Lines, now: datetime) -> str:
+    """Datapoints with `ts`, `labels`, buckets, and in `found` what makes all of a datapoint unusable."""
+    nanos = "nullif(try_cast(p.timeUnixNano AS HUGEINT), 0)"
+    constant = labels_sql(source.labels, {}, ())
+    read = (
+        f"SELECT *, TRY(make_timestamptz(CAST({nanos} // 1000 AS BIGINT))) AS ts, {_bounds_and_counts()}, "
+        f"{_attributes('p.attributes')} AS own_labels "
+        f"FROM ({_datapoints(source, lines)})"
+    )
+    labels = (
+        "CASE WHEN resource_labels IS NOT NULL AND own_labels IS NOT NULL "
+        f"THEN map_concat({constant}, resource_labels, own_labels) END"
+    )
     found = (
-        "CASE WHEN form IS NULL THEN 'a metric without gauge, sum, histogram, exponentialHistogram and summary' "
+        "CASE WHEN form IS NULL "
+        "THEN 'a metric without gauge, sum, histogram, exponentialHistogram and summary' "
         "WHEN form IN ('sum', 'histogram', 'exponentialHistogram') AND temporality IS NULL "
         "THEN 'the aggregation temporality is missing' "
         "WHEN form = 'histogram' AND len(counts) > 0 AND len(counts) <> len(bounds) + 1 "
         "THEN 'the bucket counts do not fit the bounds' "
-        "WHEN list_contains(list_transform(counts, lambda c: c IS NULL), TRUE) THEN 'a bucket count is not a number' END"
+        "WHEN list_contains(list_transform(counts, lambda c: c IS NULL), TRUE) "
+        "THEN 'a bucket count is not a number' "
+        "WHEN labels IS NULL THEN 'an attribute comes twice or has no key' "
+        f"{time_problem(now)}{name_problem(metric='name')}END"
     )
-    sampled = f"SELECT *, unnest({_samples()}) AS sample FROM (SELECT *, {found} AS found FROM ({counted}))"
-    constant = labels_sql(source.labels, {}, ())
-    extra = "CASE WHEN sample.key IS NULL THEN MAP {} ELSE MAP {sample.key: sample.label} END"
-    nanos = "nullif(try_cast(p.timeUnixNano AS HUGEINT), 0)"
+    return f"SELECT *, {found} AS found FROM (SELECT *, {labels} AS labels FROM ({read}))"
+
+
+def _samples_of_points(judged: str) -> str:
+    """The points of each datapoint, with `problem` and `raw` (the datapoint, or a bad value)."""
+    raw = "CAST(json_merge_patch('{}', to_json({'name': name, 'dataPoint': p})) AS VARCHAR)"
+    samples = (
+        "SELECT position, ts, service, name, unit, labels, found, "
+        f"CASE WHEN found IS NOT NULL THEN {raw} END AS datapoint, unnest({_samples()}) AS sample FROM "
+        f"({judged})"
+    )
+    points = (
+        "SELECT ts, sample.value AS value, service, name || sample.suffix AS metric, "
+        "CAST(NULL AS VARCHAR) AS metric_type, "
+        "CASE WHEN sample.suffix IN ('_bucket', '_count') THEN '1' ELSE unit END AS unit, "
+        "CASE WHEN sample.key IS NULL THEN labels "
+        "ELSE map_concat(labels, MAP {sample.key: sample.label}) END AS labels, "
+        "sample.kind AS kind, position, datapoint, "
+        f"CASE WHEN found IS NOT NULL THEN found {value_problem('sample.value')}END AS problem FROM "
+        f"({samples})"
+    )
+    bad_value = "CAST(to_json({'metric': metric, 'ts': ts, 'value': CAST(value AS VARCHAR)}) AS VARCHAR)"
     return (
-        f"SELECT position, found, p, TRY(make_timestamptz(CAST({nanos} // 1000 AS BIGINT))) AS ts, "
-        "sample.value AS value, service, name || sample.suffix AS metric, CAST(NULL AS VARCHAR) AS metric_type, "
-        "CASE WHEN sample.suffix IN ('_bucket', '_count') THEN '1' ELSE nullif(unit, '') END AS unit, "
-        f"map_concat({constant}, resource_labels, {_attributes('p.attributes')}, {extra}) AS labels, "
-        f"sample.kind AS kind FROM ({sampled})"
+        f"SELECT *, CASE WHEN problem IS NOT NULL THEN coalesce(datapoint, {bad_value}) END AS raw FROM "
+        f"({points})"
     )
 
 
@@ -138,10 +185,11 @@ def _numbers(texts: str) -> str:
 
 
 def _bounds_and_counts() -> str:
-    """Upper bounds and counts of all buckets, lowest first; the bucket up to +Inf of an exponential one is its count.
+    """Upper bounds and counts of all buckets, lowest first; the bucket up to +Inf of an exponential one is
+    its count.
 
-    With base = 2^(2^-scale), bucket i of the positive range ends at base^(i+1), bucket i of the negative at -base^i.
-    The zero bucket ends at the zero threshold.
+    With base = 2^(2^-scale), bucket i of the positive range ends at base^(i+1), bucket i of the negative at
+    -base^i. The zero bucket ends at the zero threshold.
     """
 
     def range_bounds(side: str, sign: str, shift: int) -> str:
@@ -209,7 +257,8 @@ def _samples() -> str:
         f"""[{sample("_count", number("count"), "'counter'")}], {optional("sum", "'counter'")})"""
     )
     return (
-        f"CASE WHEN found IS NOT NULL THEN [{sample('', 'NULL', 'NULL')}] WHEN form = 'gauge' THEN [{single}] "
+        f"CASE WHEN found IS NOT NULL THEN [{sample('', 'NULL', 'NULL')}] WHEN form = 'gauge' THEN "
+        f"[{single}] "
         f"WHEN form = 'sum' THEN [{summed}] WHEN form = 'summary' THEN {summary} ELSE {histogram} END"
     )
 
@@ -218,7 +267,8 @@ def _text(value: str) -> str:
     """An AnyValue (JSON) as text: scalars as they are, lists and key-value lists as JSON."""
     element = (
         "coalesce(json_extract({0}, '/stringValue'), CAST(json_extract_string({0}, '/intValue') AS JSON), "
-        "json_extract({0}, '/doubleValue'), json_extract({0}, '/boolValue'), json_extract({0}, '/bytesValue'), {0})"
+        "json_extract({0}, '/doubleValue'), json_extract({0}, '/boolValue'), json_extract({0}, "
+        "'/bytesValue'), {0})"
     )
     scalars = ("stringValue", "intValue", "doubleValue", "boolValue", "bytesValue")
     texts = ", ".join(f"json_extract_string({value}, '/{name}')" for name in scalars)

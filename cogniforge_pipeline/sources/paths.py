@@ -5,15 +5,16 @@ Belongs here: the base of those readers. Does not: any format.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cogniforge_pipeline.sources.folder import Found, find_files
-from cogniforge_pipeline.sources.growth import plan_text, plan_whole, prefix_digest
+from cogniforge_pipeline.sources.growth import carried_cursor, plan_text, plan_whole, prefix_digest
 from cogniforge_pipeline.sources.model import PathSource
 from cogniforge_pipeline.sources.points import INGESTED, Item, Ledger, Refusal, RefusedItem
+from cogniforge_pipeline.sources.scratch import Scratch
 
 
 class PathReader:
@@ -25,7 +26,7 @@ class PathReader:
         self._home, self._base = home, base
         self._now: datetime | None = None
         self._paths: dict[str, Path] = {}
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch = Scratch()
 
     def plan(self, ledger: Ledger, now: datetime) -> Iterator[Item | Refusal]:
         """The new files and the new parts of files, by path."""
@@ -46,6 +47,7 @@ class PathReader:
                 known = ledger.get(step.item)
                 if known and known.status != INGESTED and known.fingerprint == step.fingerprint:
                     continue
+                step = replace(step, cursor=step.cursor or carried_cursor(known))
             if step is not None:
                 yield step
 
@@ -64,13 +66,6 @@ class PathReader:
         if item.item not in self._paths:
             raise RefusedItem("gone since it was planned", "put the file back")
         return self._paths[item.item]
-
-    def _space(self) -> Path:
-        """A new empty folder; the one of the `relation` before is removed."""
-        if self._scratch:
-            self._scratch.cleanup()
-        self._scratch = tempfile.TemporaryDirectory(prefix="cogniforge-")
-        return Path(self._scratch.name)
 
     def _time(self) -> datetime:
         return self._now or datetime.now(UTC)

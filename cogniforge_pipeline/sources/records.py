@@ -1,6 +1,7 @@
 """From the columns of a file to points: which column means what, and the SQL that checks and projects them.
 
-Belongs here: roles of columns, times, values, labels, templates' constants. Does not: opening a file of any format.
+Belongs here: roles of columns, times, values, labels, templates' constants. Does not: opening a file of any
+format.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from cogniforge_pipeline.sources.points import (
     POINT_COLUMNS,
     RefusedItem,
     name_problem,
-    time_and_value_problem,
+    time_problem,
+    value_problem,
 )
 from cogniforge_pipeline.sources.semantics import METRIC_TYPES, normalise_unit
 from cogniforge_pipeline.sqltext import literal
@@ -31,7 +33,9 @@ USUAL_NAMES: dict[str, tuple[str, ...]] = {
     "metric_type": ("metric_type",),
     "labels": ("labels",),
 }
-"""Where a role's column is looked for when the source does not name it; letter case does not matter in CSV, Parquet."""
+"""Where a role's column is looked for when the source does not name it; letter case does not matter in CSV,
+Parquet.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ class Column:
 class Records:
     """A relation of records. `relation` has `position` and what the columns' expressions and `raw` refer to.
 
-    `problem` are SQL branches (`WHEN … THEN …`) for records that are broken as such. `labels` are expressions of
-    maps, beside the columns that become labels.
+    `problem` are SQL branches (`WHEN … THEN …`) for records that are broken as such. `labels` are expressions
+    of maps, beside the columns that become labels.
     """
 
     relation: str
@@ -103,7 +107,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def timestamp_sql(column: Column, source: FilesSource) -> str:
-    """A column as TIMESTAMPTZ, NULL when it cannot be read. Of local times that come twice the later is meant."""
+    """A column as TIMESTAMPTZ, NULL when it cannot be read.
+
+    Of local times that come twice the later is meant.
+    """
     zone = literal(source.timezone)
     if column.type == "TIMESTAMP WITH TIME ZONE":
         return column.sql
@@ -127,7 +134,10 @@ def timestamp_sql(column: Column, source: FilesSource) -> str:
 
 
 def _epoch(number: str, unit: str | None) -> str:
-    """A number since 1970 as TIMESTAMPTZ. Without a unit its size tells: 1e8 to 1e11 are seconds, to 1e14 ms, and so on."""
+    """A number since 1970 as TIMESTAMPTZ.
+
+    Without a unit its size tells: 1e8 to 1e11 are seconds, to 1e14 ms, and so on.
+    """
     factors = {"s": "* 1000000", "ms": "* 1000", "us": "* 1", "ns": "/ 1000"}
     if unit:
         micros = f"n {factors[unit]}"
@@ -135,7 +145,8 @@ def _epoch(number: str, unit: str | None) -> str:
         bounds = zip((8, 11, 14, 17), (11, 14, 17, 20), factors.values(), strict=True)
         sizes = (f"WHEN n >= 1{'0' * low} AND n < 1{'0' * high} THEN n {by}" for low, high, by in bounds)
         micros = f"CASE {' '.join(sizes)} END"
-    # A lambda, because DuckDB would evaluate a repeated cast for all rows, also for those that are no numbers.
+    # A lambda, because DuckDB would evaluate a repeated cast for all rows, also for those that are no
+    # numbers.
     scaled = f"list_transform([try_cast({number} AS DECIMAL(38, 9))], lambda n: {micros})[1]"
     return f"TRY(make_timestamptz(try_cast(floor({scaled}) AS BIGINT)))"
 
@@ -146,14 +157,16 @@ def value_sql(column: Column) -> str:
 
 
 def labels_sql(constant: Mapping[str, str], columns: Mapping[str, Column], maps: Sequence[str]) -> str:
-    """One MAP(VARCHAR, VARCHAR): constants, then columns, then maps; the later one wins. Empty labels are left out."""
+    """One MAP(VARCHAR, VARCHAR): constants, then columns, then maps; the later one wins. Empty labels are
+    left out.
+    """
     parts = [f"CAST({literal(dict(constant))} AS {POINT_COLUMNS['labels']})"] if constant else []
     if columns:
         pairs = ", ".join(
             f"{{'k': {literal(name)}, 'v': {column.text()}}}" for name, column in columns.items()
         )
         parts.append(f"map_from_entries(list_filter([{pairs}], lambda pair: pair.v IS NOT NULL))")
-    parts += maps
+    parts += [f"coalesce({labels}, MAP {{}})" for labels in maps]
     if not parts:
         return f"CAST(MAP {{}} AS {POINT_COLUMNS['labels']})"
     return parts[0] if len(parts) == 1 else f"map_concat({', '.join(parts)})"
@@ -162,21 +175,27 @@ def labels_sql(constant: Mapping[str, str], columns: Mapping[str, Column], maps:
 def labels_map_sql(column: Column) -> tuple[str, str]:
     """A labels column as a map, and the SQL branch for one that cannot be read. Text holds a JSON object."""
     if column.type.startswith("MAP("):
-        filled = f"CAST({column.sql} AS {POINT_COLUMNS['labels']})"
-        return _without_empty(filled), ""
+        return without_empty(f"CAST({column.sql} AS {POINT_COLUMNS['labels']})"), ""
     text = column.text() if column.type in ("VARCHAR", "JSON") else f"CAST(to_json({column.sql}) AS VARCHAR)"
-    parsed = f"""TRY(from_json({text}, '"MAP(VARCHAR, VARCHAR)"'))"""
-    broken = f"WHEN {text} IS NOT NULL AND {parsed} IS NULL THEN 'the labels are not a JSON object' "
-    return _without_empty(parsed), broken
+    labels = without_empty(f"""TRY(from_json({text}, '"MAP(VARCHAR, VARCHAR)"'))""")
+    broken = (
+        f"WHEN {text} IS NOT NULL AND {labels} IS NULL THEN 'the labels are not a JSON object, or a name "
+        f"comes twice' "
+    )
+    return labels, broken
 
 
-def _without_empty(labels: str) -> str:
+def without_empty(labels: str) -> str:
+    """A map of texts without its empty entries; NULL when a name comes twice."""
     entries = f"list_filter(map_entries({labels}), lambda pair: nullif(pair.value, '') IS NOT NULL)"
-    return f"coalesce(map_from_entries({entries}), MAP {{}})"
+    return f"TRY(map_from_entries({entries}))"
 
 
 def points_sql(records: Records, source: FilesSource, names: Mapping[str, str], now: datetime) -> str:
-    """SELECT of POINT_COLUMNS over records. `names` are the values for templates; `now` bounds times in the future."""
+    """SELECT of POINT_COLUMNS over records.
+
+    `names` are the values for templates; `now` bounds times in the future.
+    """
     roles = records.roles
     problem = records.problem
     maps = list(records.labels)
@@ -191,13 +210,16 @@ def points_sql(records: Records, source: FilesSource, names: Mapping[str, str], 
     def named(role: str, fallback: str) -> str:
         return f"coalesce({roles[role].text()}, {fallback})" if role in roles else fallback
 
+    def word(role: str, fallback: str) -> str:
+        return f"lower({named(role, fallback)})" if role in roles else fallback
+
     typed = {
         "ts": timestamp_sql(roles["timestamp"], source),
         "service": named("service", constant(fill(source.service, {**names}) if source.service else None)),
-        "metric_type": named("metric_type", constant(source.metric_type)),
+        "metric_type": word("metric_type", constant(source.metric_type)),
         "unit": named("unit", constant(normalise_unit(source.unit))),
         "labels": labels_sql(source.labels, records.label_columns, maps),
-        "kind": named("kind", constant(source.kind or "gauge")),
+        "kind": word("kind", constant(source.kind or "gauge")),
     }
     if not records.values:
         metric = constant(fill(source.metric, {**names}) if source.metric else None)
@@ -216,9 +238,12 @@ def points_sql(records: Records, source: FilesSource, names: Mapping[str, str], 
                 f"unnest(CASE WHEN {broken} IS NOT NULL THEN {empty} "
                 f"ELSE list_filter([{cells}], lambda cell: cell.text IS NOT NULL) END)"
             )
-    problem += time_and_value_problem(now) + name_problem()
+    problem += time_problem(now) + value_problem() + name_problem()
     if "kind" in roles:
-        problem += f"WHEN kind NOT IN ({', '.join(map(literal, KINDS))}) THEN 'the kind is not one of {', '.join(KINDS)}' "
+        problem += (
+            f"WHEN kind NOT IN ({', '.join(map(literal, KINDS))}) THEN 'the kind is not one of "
+            f"{', '.join(KINDS)}' "
+        )
     if "metric_type" in roles:
         known = ", ".join(map(literal, METRIC_TYPES))
         problem += f"WHEN metric_type NOT IN ({known}) THEN 'the metric_type is not known' "

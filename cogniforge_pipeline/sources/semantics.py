@@ -25,7 +25,8 @@ MetricType = Literal[
 ]
 METRIC_TYPES: tuple[MetricType, ...] = get_args(MetricType)
 
-# The first rule that matches wins. Names are lower case with `_` for everything that is not a letter or a digit.
+# The first rule that matches wins. Names are lower case with `_` for everything that is not a letter or a
+# digit.
 _NAME_RULES: tuple[tuple[MetricType, str], ...] = (
     ("request_rate", r"(duration|latency|response_time)(_[a-z]+)?_(count|total)$"),
     ("latency", r"latency|duration|response_?time|round_?trip|(^|_)rtt(_|$)|elapsed"),
@@ -108,7 +109,7 @@ _NAME_UNITS: tuple[tuple[str, str], ...] = (
 
 
 def infer_metric_type(metric: str, unit: str | None = None) -> MetricType:
-    """The semantic type that a metric's name, or else its normalised unit, tells; `custom` when neither does."""
+    """The semantic type that a metric's name, or else its normalised unit, tells, or `custom`."""
     name = re.sub(r"[^a-z0-9]+", "_", metric.lower())
     for metric_type, pattern in _NAME_RULES:
         if re.search(pattern, name):
@@ -120,7 +121,10 @@ def infer_metric_type(metric: str, unit: str | None = None) -> MetricType:
 
 
 def metric_type_sql(metric: str, unit: str) -> str:
-    """`infer_metric_type` as SQL over two expressions. Some regular expressions a row: use it on series, not points."""
+    """`infer_metric_type` as SQL over two expressions.
+
+    Some regular expressions a row: use it on series, not points.
+    """
     name = f"regexp_replace(lower({metric}), '[^a-z0-9]+', '_', 'g')"
     rules = [f"WHEN regexp_matches({name}, {literal(p)}) THEN {literal(t)}" for t, p in _NAME_RULES]
     rules += [f"WHEN regexp_matches({unit}, {literal(p)}) THEN {literal(t)}" for t, p in _UNIT_RULES]
@@ -128,7 +132,9 @@ def metric_type_sql(metric: str, unit: str) -> str:
 
 
 def normalise_unit(unit: str | None) -> str | None:
-    """The UCUM spelling that OpenTelemetry uses (`By`, `s`, `ms`, `1`, `%`); an unknown unit stays, empty is None."""
+    """The UCUM spelling that OpenTelemetry uses (`By`, `s`, `ms`, `1`, `%`); an unknown unit stays, empty is
+    None.
+    """
     text = (unit or "").strip()
     return _UNITS.get(text.lower(), text) or None
 

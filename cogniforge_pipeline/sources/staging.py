@@ -25,9 +25,7 @@ LARGE_BYTES = 64 << 20
 MAX_NEW_SERIES = 100_000
 """An item that brings more new series than this is refused: a label holds what should be a value."""
 
-_LABELS_TEXT = (
-    "array_to_string(list_sort(list_transform(map_entries(labels), lambda e: e.key || '=' || e.value)), chr(30))"
-)
+_LABELS_TEXT = "array_to_string(list_sort(list_transform(map_entries(labels), lambda e: e.key || '=' || e.value)), chr(30))"
 SERIES_ID = f"(md5_number_lower(concat_ws(chr(31), service, metric, {_LABELS_TEXT})) >> 1)::BIGINT"
 """A series' id follows from service, metric and labels alone, so every process gives it the same one."""
 
@@ -203,7 +201,9 @@ class Staging:
     def days(self) -> list[date]:
         """The UTC days of the good points."""
         if self._direct:
-            rows = self._cursor.execute(f"SELECT DISTINCT ts::DATE FROM ({self._direct}) WHERE problem IS NULL").fetchall()
+            rows = self._cursor.execute(
+                f"SELECT DISTINCT ts::DATE FROM ({self._direct}) WHERE problem IS NULL"
+            ).fetchall()
         else:
             rows = self._cursor.execute(f"SELECT DISTINCT ts::DATE FROM {_POINTS}").fetchall()
         return sorted(row[0] for row in rows)

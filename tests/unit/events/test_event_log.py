@@ -16,19 +16,31 @@ def log(tmp_path: Path) -> EventLog:
     return EventLog(tmp_path / "events.sqlite")
 
 
-def test_a_published_event_is_read_back_in_utc_by_another_log_object(log: EventLog) -> None:
+def test_a_published_event_is_read_back_in_utc_by_another_log_object(
+    log: EventLog,
+) -> None:
     local = datetime(2014, 5, 1, 14, 30, tzinfo=timezone(timedelta(hours=2)))
     published = log.publish(
-        "asset.materialized", {"rows": 3, "ok": None}, source="/dagster", subject="sre/burn_rates", time=local
+        "asset.materialized",
+        {"rows": 3, "ok": None},
+        source="/dagster",
+        subject="sre/burn_rates",
+        time=local,
     )
     [read] = EventLog(log.path).read()
     assert read == published
-    assert (read.seq, read.data, read.subject) == (1, {"rows": 3, "ok": None}, "sre/burn_rates")
+    assert (read.seq, read.data, read.subject) == (
+        1,
+        {"rows": 3, "ok": None},
+        "sre/burn_rates",
+    )
     assert read.time == datetime(2014, 5, 1, 12, 30, tzinfo=UTC)
     assert read.time.utcoffset() == timedelta(0)
 
 
-def test_publishing_the_same_source_and_id_again_returns_the_stored_event(log: EventLog) -> None:
+def test_publishing_the_same_source_and_id_again_returns_the_stored_event(
+    log: EventLog,
+) -> None:
     first = log.publish("order.placed", 1, source="shop", id="7")
     again = log.publish("order.cancelled", 2, source="shop", id="7")
     other = log.publish("order.placed", 3, source="branch", id="7")
@@ -38,7 +50,9 @@ def test_publishing_the_same_source_and_id_again_returns_the_stored_event(log: E
 
 
 def test_publish_many_removes_duplicates_within_one_call(log: EventLog) -> None:
-    stored = log.publish_many([NewEvent("a.b", "s", n, id=str(n % 2)) for n in range(4)])
+    stored = log.publish_many(
+        [NewEvent("a.b", "s", n, id=str(n % 2)) for n in range(4)]
+    )
     assert [event.data for event in stored] == [0, 1, 0, 1]
     assert log.last_seq() == 2
 
@@ -60,15 +74,23 @@ def test_publish_many_stores_nothing_when_one_event_is_wrong(log: EventLog) -> N
         ({"id": ""}, "id to be text of 1 to 2048"),
         ({"subject": "a\0b"}, "without control characters"),
         ({"time": datetime(2024, 1, 1)}, "a time with a time zone"),
-        ({"time": datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))}, "between the years 1 and 9999"),
+        (
+            {"time": datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))},
+            "between the years 1 and 9999",
+        ),
         ({"data": float("nan")}, "JSON"),
         ({"data": {"a": [{1: 2}]}}, r"keys of data\.a\[0\], got 1"),
-        ({"data": {"at": datetime(2024, 1, 1, tzinfo=UTC)}}, r"got datetime at data\.at"),
+        (
+            {"data": {"at": datetime(2024, 1, 1, tzinfo=UTC)}},
+            r"got datetime at data\.at",
+        ),
         ({"data": "\ud800"}, "JSON"),
         ({"data": "x" * 2**20}, "at most 1048576 bytes, got 1048578"),
     ],
 )
-def test_an_event_that_is_no_cloudevent_is_refused(log: EventLog, arguments: dict, message: str) -> None:
+def test_an_event_that_is_no_cloudevent_is_refused(
+    log: EventLog, arguments: dict, message: str
+) -> None:
     with pytest.raises(EventError, match=message):
         log.publish(**({"type": "a.b", "source": "s"} | arguments))
     assert log.last_seq() == 0
@@ -103,16 +125,22 @@ def test_reading_filters_by_place_type_pattern_and_source(log: EventLog) -> None
         seqs(types=["asset.[a-z]"])
 
 
-def test_reading_pages_through_more_events_than_one_page_and_ignores_later_ones(log: EventLog) -> None:
+def test_reading_pages_through_more_events_than_one_page_and_ignores_later_ones(
+    log: EventLog,
+) -> None:
     log.publish_many(NewEvent("a.b", "s", n) for n in range(1000))
     events = log.read()
     first = next(events)
     log.publish("a.b", "late", source="s")
     assert [first.data, *(event.data for event in events)] == list(range(1000))
-    assert [event.data for event in log.read(after=100, limit=450)] == list(range(100, 550))
+    assert [event.data for event in log.read(after=100, limit=450)] == list(
+        range(100, 550)
+    )
 
 
-def test_a_consumer_gets_again_what_it_did_not_commit_also_after_a_restart(log: EventLog) -> None:
+def test_a_consumer_gets_again_what_it_did_not_commit_also_after_a_restart(
+    log: EventLog,
+) -> None:
     log.publish_many(NewEvent("a.b", "s", n) for n in range(5))
     consumer = log.consumer("projector")
     assert consumer.lag() == 5
@@ -169,10 +197,16 @@ def test_a_forked_child_goes_on_after_its_parent_closed_the_log(log: EventLog) -
     log.close()
     os.write(ready, b".")
     assert os.waitpid(child, 0)[1] == 0
-    assert [event.type for event in log.read()] == ["parent.before", "child.first", "child.second"]
+    assert [event.type for event in log.read()] == [
+        "parent.before",
+        "child.first",
+        "child.second",
+    ]
 
 
-def test_forking_while_other_threads_publish_loses_nothing_and_does_not_hang(log: EventLog) -> None:
+def test_forking_while_other_threads_publish_loses_nothing_and_does_not_hang(
+    log: EventLog,
+) -> None:
     done = threading.Event()
     published = []
 
@@ -197,19 +231,25 @@ def test_forking_while_other_threads_publish_loses_nothing_and_does_not_hang(log
 
 
 def test_a_folder_that_is_absent_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EventLogError, match="no folder .*absent for the event log"):
+    with pytest.raises(EventLogError, match=r"no folder .*absent for the event log"):
         EventLog(tmp_path / "absent" / "events.sqlite")
 
 
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that nobody may write to")
+@pytest.mark.skipif(
+    not Path("/proc/self").is_dir(), reason="needs a folder that nobody may write to"
+)
 def test_a_folder_that_cannot_be_written_is_a_clear_error() -> None:
-    with pytest.raises(EventLogError, match=r"cannot use the event log .*\n.*may write both"):
+    with pytest.raises(
+        EventLogError, match=r"cannot use the event log .*\n.*may write both"
+    ):
         EventLog(Path("/proc/self/events.sqlite"))
 
 
 def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
     text = tmp_path / "text.sqlite"
-    text.write_text("not a database, but long enough to be taken for the header of one" * 20)
+    text.write_text(
+        "not a database, but long enough to be taken for the header of one" * 20
+    )
     with pytest.raises(EventLogError, match="not a database"):
         EventLog(text)
     other = tmp_path / "other.sqlite"
@@ -217,7 +257,9 @@ def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> 
         connection.execute("CREATE TABLE mine (a)")
     with pytest.raises(EventLogError, match="not an event log"):
         EventLog(other)
-    assert sqlite3.connect(other).execute("SELECT name FROM sqlite_schema").fetchall() == [("mine",)]
+    assert sqlite3.connect(other).execute(
+        "SELECT name FROM sqlite_schema"
+    ).fetchall() == [("mine",)]
 
 
 def test_a_log_of_a_newer_version_is_refused(log: EventLog) -> None:

@@ -44,7 +44,9 @@ def test_every_event_whose_publish_returned_outlives_a_kill(tmp_path: Path) -> N
         seen += process.stdout.readlines()
         process.wait()
         process.stdout.close()
-        acknowledged = [int(seq) for line in seen if line.endswith("\n") for seq in line.split()[1:]]
+        acknowledged = [
+            int(seq) for line in seen if line.endswith("\n") for seq in line.split()[1:]
+        ]
         events = list(EventLog(path).read(sources=[name]))
         stored = [event.seq for event in events]
         assert stored[: len(acknowledged)] == acknowledged
@@ -65,10 +67,14 @@ def test_processes_that_publish_at_once_lose_and_repeat_nothing(tmp_path: Path) 
     for number, output in enumerate(outputs[1:4], start=1):
         told = [int(seq) for line in output.splitlines() for seq in line.split()[1:]]
         assert [event.seq for event in events if event.source == f"p{number}"] == told
-    assert outputs[0] == outputs[4], "the twin published the same ids and was told the same places"
+    assert outputs[0] == outputs[4], (
+        "the twin published the same ids and was told the same places"
+    )
 
 
-def test_the_log_is_still_whole_for_sqlite_after_a_kill_and_a_crash_of_the_reader(tmp_path: Path) -> None:
+def test_the_log_is_still_whole_for_sqlite_after_a_kill_and_a_crash_of_the_reader(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "events.sqlite"
     process = start(path, "p", 1_000_000)
     assert process.stdout is not None
@@ -77,14 +83,16 @@ def test_the_log_is_still_whole_for_sqlite_after_a_kill_and_a_crash_of_the_reade
         [
             sys.executable,
             "-c",
-            "import sys, os, json\n"
-            "from cogniforge_pipeline.events import EventLog\n"
-            "consumer = EventLog(sys.argv[1]).consumer('reader')\n"
-            "batch = consumer.poll(1)\n"
-            "consumer.commit(batch[-1].seq)\n"
-            "print(json.dumps(batch[-1].to_cloudevent()), flush=True)\n"
-            "consumer.poll()\n"
-            "os.kill(os.getpid(), 9)\n",
+            (
+                "import sys, os, json\n"
+                "from cogniforge_pipeline.events import EventLog\n"
+                "consumer = EventLog(sys.argv[1]).consumer('reader')\n"
+                "batch = consumer.poll(1)\n"
+                "consumer.commit(batch[-1].seq)\n"
+                "print(json.dumps(batch[-1].to_cloudevent()), flush=True)\n"
+                "consumer.poll()\n"
+                "os.kill(os.getpid(), 9)\n"
+            ),
             str(path),
         ],
         stdout=subprocess.PIPE,
@@ -95,7 +103,11 @@ def test_the_log_is_still_whole_for_sqlite_after_a_kill_and_a_crash_of_the_reade
     process.communicate()
     assert reader.returncode == -signal.SIGKILL
     with EventLog(path) as log:
-        assert log.consumer("reader").cursor == int(json.loads(output)["cogniforgeseq"]) == 1
+        assert (
+            log.consumer("reader").cursor
+            == int(json.loads(output)["cogniforgeseq"])
+            == 1
+        )
         assert log.consumer("reader").poll(1)[0].seq == 2
         assert log.consumer("reader").lag() == log.last_seq() - 1
     assert os.path.getsize(path) > 0

@@ -1,0 +1,82 @@
+"""A new home: its folders and a commented starter platform.
+
+Belongs here: what `cogniforge init` writes. Does not: the example platform of a whole shop (`examples/shop`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cogniforge_pipeline.errors import CogniforgeError
+
+_FILES = {
+    "platform/README.md": """\
+# What this platform declares
+
+Keep this folder in git. Every file is checked by `cogniforge doctor`, which names file and line of what is wrong.
+
+| file | declares |
+| --- | --- |
+| `sources/*.yaml` | where telemetry comes from: files, OTLP, Prometheus, this host |
+| `topology.yaml` | services and what they depend on |
+
+Files dropped into `../landing/` (CSV, Parquet or JSON Lines with the columns `timestamp`, `service`, `metric` and
+`value`) are read without any declaration.
+""",
+    "platform/sources/host.yaml": """\
+# This machine's own CPU, memory, disks, network and load: real telemetry at once.
+name: host
+type: host
+""",
+    "platform/sources/examples.yaml": """\
+# Remove the # in front of what fits, and change it.
+
+# --- files: CSV, Parquet or JSON Lines; `**` goes down folders; paths are relative to this home
+# name: exports
+# type: files
+# path: telemetry/**/*.csv
+# columns: {timestamp: time, value: value}
+# service: "{parent}"        # the file's folder
+# metric: "{stem}"           # the file's name
+# timezone: Europe/Berlin    # of times that have no offset
+
+# --- OTLP/JSON, as the OpenTelemetry Collector's file exporter writes it
+# name: otel
+# type: otlp
+# path: telemetry/otel/*.jsonl
+
+# --- Prometheus over its HTTP API
+# name: prometheus
+# type: prometheus
+# url: http://127.0.0.1:9090
+# matchers: ['{job="api"}']
+# step: 1m
+# lookback: 1d
+# service_label: job
+""",
+    "platform/topology.yaml": """\
+# Services, how important each one is (tier 1 most), who owns it, and which others it calls.
+services: []
+#  - {name: web, tier: 1, owner: storefront, depends_on: [api]}
+#  - {name: api, tier: 1, owner: platform, depends_on: []}
+""",
+    "landing/.gitkeep": "",
+}
+
+
+def make_home(folder: Path) -> list[Path]:
+    """Writes the starter files and returns their places.
+
+    Raises CogniforgeError when one of them is there already: nothing is overwritten, nothing is written then.
+    """
+    targets = {folder / name: text for name, text in _FILES.items()}
+    taken = [path for path in targets if path.exists()]
+    if taken:
+        raise CogniforgeError(f"{taken[0]} is there already", "choose another folder; nothing was written")
+    for path, text in targets.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise CogniforgeError(f"{path} cannot be written: {error.strerror}", "choose another folder") from error
+    return list(targets)
