@@ -19,10 +19,9 @@ from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection, Lake
-from cogniforge_pipeline.publish import MATERIALIZATIONS, Circumstances, Mode, Publication, Superseded
+from cogniforge_pipeline.publish import ATTEMPTS, MATERIALIZATIONS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.queries import Query
 
-ATTEMPTS = 5
 CHUNK_DAYS = 31
 """So many days at most are computed by one statement, which bounds its memory."""
 

@@ -30,6 +30,8 @@ from cogniforge_pipeline.sqltext import ident, literal, qualified
 
 MATERIALIZATIONS = "data_mesh.materializations"
 QUALITY = "data_mesh.quality_metrics"
+ATTEMPTS = 5
+"""How often a caller computes again after Superseded."""
 
 _names = itertools.count(1)
 

@@ -13,8 +13,7 @@ from typing import Any
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.declarations import Changes, Declaration, Platform, changes
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.increments import ATTEMPTS
-from cogniforge_pipeline.publish import Circumstances, Mode, Publication, Superseded
+from cogniforge_pipeline.publish import ATTEMPTS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.sqltext import ident, literal
 
 REGISTRY = "platform.declarations"

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.lake import Connection, Lake
-from cogniforge_pipeline.publish import Circumstances, Mode, Publication, Superseded
+from cogniforge_pipeline.publish import ATTEMPTS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.sources import reader as reader_of
 from cogniforge_pipeline.sources.model import Source
 from cogniforge_pipeline.sources.points import (
@@ -39,7 +39,6 @@ TELEMETRY = "aiops.telemetry"
 
 BATCH_ITEMS = 200
 BATCH_BYTES = 256 << 20
-ATTEMPTS = 5
 
 Progress = Callable[[str, int, int], None]
 """Told the source's name, how many items were read of it so far, and how many points."""

@@ -36,8 +36,9 @@ POINT_COLUMNS: dict[str, str] = {
 
 `metric_type` is NULL where the source does not say; `unit` is as the source writes it. Both are settled once
 for each series with `semantics.metric_type_sql` and `semantics.unit_sql`, which is cheaper than once for each
-point. `position` is the line or row number in the file (of a query's answer, the running number), from 1. `problem` is NULL for a good row; a bad one
-carries its text in `raw`, and may have NULL in any other column but `position`.
+point. `position` is the line or row number in the file (in a server's
+answer a running number), from 1. `problem` is NULL for a good row; a bad one carries its text in `raw`, and
+may have NULL in any other column but `position`.
 """
 
 Kind = Literal["gauge", "counter", "delta"]

@@ -28,11 +28,15 @@ def contract_text() -> Callable[..., str]:
     """Text of a contract named shop.orders: `properties`, `table` (below the table) and `top` are YAML."""
 
     def text(properties: str, table: str = "", top: str = "") -> str:
-        body = indent(dedent(table).strip("\n"), "    ")
-        columns = indent(dedent(properties).strip("\n"), "      ")
-        return (
-            f"{HEAD}{dedent(top).lstrip()}\nschema:\n  - name: orders\n{body}\n    properties:\n{columns}\n"
-        )
+        parts = [
+            HEAD + dedent(top).strip("\n"),
+            "schema:",
+            "  - name: orders",
+            indent(dedent(table).strip("\n"), "    "),
+            "    properties:",
+            indent(dedent(properties).strip("\n"), "      "),
+        ]
+        return "\n".join(part for part in parts if part) + "\n"
 
     return text
 

@@ -80,18 +80,18 @@ def test_an_empty_table_passes_and_can_be_split(lake: duckdb.DuckDBPyConnection,
 
 
 def test_a_refused_row_reaches_the_quarantine_of_its_table(lake: duckdb.DuckDBPyConnection) -> None:
-    contract = CONTRACTS["aiops.telemetry"]
+    contract = CONTRACTS["aiops.anomaly_scores"]
     lake.execute(
-        "CREATE OR REPLACE TEMP TABLE staged AS "
-        "SELECT TIMESTAMPTZ '2024-01-01 00:00:00+00' AS ts, 404::BIGINT AS series_id, 'nan'::DOUBLE AS value"
+        "CREATE OR REPLACE TEMP TABLE staged AS SELECT 404::BIGINT AS series_id, now() AS ts, 1::DOUBLE AS value, "
+        "1::DOUBLE AS expected, 0::DOUBLE AS lower, 2::DOUBLE AS upper, -1::DOUBLE AS score, FALSE AS is_anomaly"
     )
     seen = audit(lake, contract, "temp.staged")
     refused = bad_rows(contract, "temp.staged", source="a.csv", run_id="r1", broken=seen.broken)
-    lake.execute(f"INSERT INTO quarantine.aiops__telemetry BY NAME {refused}")
+    lake.execute(f"INSERT INTO quarantine.aiops__anomaly_scores BY NAME {refused}")
     found = lake.execute(
-        "SELECT rules, row->>'series_id', source FROM quarantine.aiops__telemetry WHERE run_id = 'r1'"
+        "SELECT rules, row->>'series_id', source FROM quarantine.aiops__anomaly_scores WHERE run_id = 'r1'"
     ).fetchall()
-    assert found == [(["series_id_in_aiops_series", "value_not_null", "value_finite"], "404", "a.csv")]
+    assert found == [(["series_id_in_aiops_series", "score_min"], "404", "a.csv")]
 
 
 def test_a_partitioned_table_writes_one_folder_for_each_day(lake: duckdb.DuckDBPyConnection) -> None:

@@ -16,6 +16,29 @@ JSON = st.recursive(
     ),
     max_leaves=6,
 )
+FIELDS = (
+    *(
+        "resourceMetrics",
+        "resource",
+        "attributes",
+        "scopeMetrics",
+        "metrics",
+        "gauge",
+        "histogram",
+        "dataPoints",
+    ),
+    *(
+        "timeUnixNano",
+        "asInt",
+        "bucketCounts",
+        "explicitBounds",
+        "count",
+        "scale",
+        "positive",
+        "name",
+        "value",
+    ),
+)
 ANY_FILE = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -58,29 +81,7 @@ def test_any_json_object_is_one_point_or_one_problem(station, row):
 
 @ANY_FILE
 @given(
-    where=st.sampled_from(
-        [
-            "resourceMetrics",
-            "resource",
-            "attributes",
-            "scopeMetrics",
-            "metrics",
-            "gauge",
-            "histogram",
-            "dataPoints",
-        ]
-        + [
-            "timeUnixNano",
-            "asInt",
-            "bucketCounts",
-            "explicitBounds",
-            "count",
-            "scale",
-            "positive",
-            "name",
-            "value",
-        ]
-    ),
+    where=st.sampled_from(FIELDS),
     what=JSON,
 )
 def test_any_value_anywhere_in_otlp_leaves_the_other_lines_alone(station, where, what):

@@ -115,8 +115,8 @@ def test_the_parquet_relation_stays_a_projection(station):
 def test_json_lines_take_objects_in_any_key_order_and_other_keys_become_labels(station):
     station.write(
         "a.jsonl",
-        '{"metric": "m", "value": "2.5", "service": "s", "time": 1767225600000, "unit": "s", "kind": "delta", '
-        '"region": "eu", "n": 1, "nothing": null, "deep": {"a": 1}, "labels": {"host": "h"}}\n'
+        '{"metric": "m", "value": "2.5", "service": "s", "time": 1767225600000, "unit": "s", '
+        '"kind": "delta", "region": "eu", "n": 1, "nothing": null, "deep": {"a": 1}, "labels": {"host": "h"}}\n'
         '{"ts": "2026-01-01T00:00:00Z", "value": 3, "service": "s", "metric": "m"}\n',
     )
     rich, poor = station.read(station.files("a.jsonl", labels={"env": "p"}))
