@@ -1,8 +1,8 @@
 """Audit of a million rows against a contract, against the bare one-pass query written by hand.
 
-The hand-written query makes the same checks and figures in the same process: nulls of each column, the ends of
-the time column, every row rule, the shares and the extra rows of the key. The data breaks most rules, duplicate
-keys among them. Both give the same counts, or it stops.
+The hand-written query makes the same checks and figures in the same process: nulls of each column, the ends
+of the time column, every row rule, the shares and the extra rows of the key. The data breaks most rules,
+duplicate keys among them. Both give the same counts, or it stops.
 """
 
 from __future__ import annotations

@@ -163,10 +163,6 @@ def maintain(
         out.print(f"{step.replace('_', ' ')}: {count}")
 
 
-def _settings(home: Path | None) -> Settings:
-    return loadload_settings(home)
-
-
 def _utc(moment: datetime | None) -> datetime | None:
     if moment is None:
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import Any
 
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Contract, load_contracts
@@ -23,7 +24,7 @@ LEDGER = "aiops.ingest_ledger"
 class Home:
     """Opens lazily: a command that needs no lake attaches none. `kinds` are all kinds of declarations there are."""
 
-    def __init__(self, settings: Settings, kinds: Iterable[Kind]) -> None:
+    def __init__(self, settings: Settings, kinds: Iterable[Kind[Any]]) -> None:
         self.settings = settings
         self.kinds = tuple(kinds)
         self.progress: Callable[[str, int, int], None] | None = None

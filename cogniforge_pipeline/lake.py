@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,14 @@ Connection = duckdb.DuckDBPyConnection
 
 CATALOG = "lake"
 LOCK_TIMEOUT_SECONDS = 600
-_ADVISORY_LOCK = 0x636F676E  # one number for all writers of one PostgreSQL catalog
+_LOCKS = "locks"
+_ADVISORY_LOCK = 0x636F676E  # one number for all writers of one PostgreSQL database
+_HOLD = (
+    f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'; SET LOCAL idle_in_transaction_session_timeout = 0; "
+    "SET LOCAL tcp_keepalives_idle = 30; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3; "
+    f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"
+)
+"""Commits may idle while a large transaction runs; a machine that vanished loses the lock after a minute, not hours."""
 
 
 class LakeError(CogniforgeError):
@@ -82,10 +89,11 @@ class Lake:
         """
         if self.read_only:
             raise LakeError("this lake is open for reading only", "write through a run, or through the Python API")
-        with self._commits, self._lock():
+        with self._commits, self._lock() as still_held:
             try:
                 cursor.execute("BEGIN")
                 yield
+                still_held()
                 cursor.execute("COMMIT")
             except BaseException as error:
                 _rollback(cursor)
@@ -99,10 +107,14 @@ class Lake:
         return int(row[0]) if row else 0
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[Callable[[], None]]:
+        """Holds the commit lock; what it gives raises when the lock was lost (only PostgreSQL can take it away)."""
         if self.settings.catalog.startswith("postgres:"):
-            with self._advisory_lock():
-                yield
+            try:
+                with _advisory_lock(self._connection) as still_held:
+                    yield still_held
+            except duckdb.Error as error:
+                raise explain(error, self.settings) from error
             return
         lock = FileLock(Path(self.settings.catalog.partition(":")[2]).parent / "commit.lock", thread_local=False)
         try:
@@ -115,22 +127,29 @@ class Lake:
         except OSError as error:
             raise explain(error, self.settings) from error
         try:
-            yield
+            yield lambda: None
         finally:
             lock.release()
 
-    @contextmanager
-    def _advisory_lock(self) -> Iterator[None]:
-        holder = self._connection.cursor()
-        try:
-            holder.execute("BEGIN")
-            holder.execute(f"SELECT * FROM postgres_query('locks', 'SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})')")
-            yield
-        except duckdb.Error as error:
-            raise explain(error, self.settings) from error
-        finally:
-            _rollback(holder)
-            holder.close()
+
+@contextmanager
+def _advisory_lock(connection: Connection) -> Iterator[Callable[[], None]]:
+    """A PostgreSQL advisory lock in a transaction of its own, so that it ends with this process at the latest.
+
+    A DuckDB transaction keeps one connection to PostgreSQL until it ends, and `postgres_execute` uses that one.
+    """
+    holder = connection.cursor()
+
+    def ask(statements: str) -> None:
+        holder.execute(f"CALL postgres_execute({literal(_LOCKS)}, {literal(statements)})")
+
+    try:
+        holder.execute("BEGIN")
+        ask(_HOLD)
+        yield lambda: ask("SELECT 1")
+    finally:
+        _rollback(holder)
+        holder.close()
 
 
 @cache
@@ -169,7 +188,19 @@ def load_extension(connection: Connection, name: str) -> None:
 
 def explain(error: Exception, settings: Settings) -> LakeError:
     """The error of DuckDB or of the system, with what to do about it."""
-    text = str(error)
+    text = settings.redact(str(error)).strip()
+    if "Unable to connect to Postgres" in text:
+        return LakeError(f"the catalog cannot be reached: {text}", "check COGNIFORGE_CATALOG, user and password")
+    if "lock timeout" in text:
+        return LakeError(
+            f"another process has been committing to the lake for more than {LOCK_TIMEOUT_SECONDS} s",
+            f"find it in PostgreSQL: SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = {_ADVISORY_LOCK}",
+        )
+    if isinstance(error, duckdb.HTTPException):
+        return LakeError(
+            f"the data at {settings.data} cannot be reached: {text}",
+            "check COGNIFORGE_DATA, AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
     if "No space left" in text or "not enough space" in text.lower():
         return LakeError(f"the disk of the lake is full: {text}", f"free space for {settings.data}, then run again")
     if "readonly" in text.lower() or "read-only" in text.lower() or "Permission denied" in text:
@@ -205,14 +236,17 @@ def _connect(settings: Settings, *, read_only: bool, snapshot: Snapshot | None) 
             options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 60000"]
         else:
             load_extension(connection, "postgres-scanner")
+            if settings.password:
+                connection.execute(f"CREATE SECRET (TYPE postgres, PASSWORD {literal(settings.password)})")
             if not read_only:
-                connection.execute(f"ATTACH {literal(where)} AS locks (TYPE postgres)")
+                connection.execute(f"ATTACH {literal(where)} AS {_LOCKS} (TYPE postgres)")
         if settings.data.startswith("s3://"):
             load_extension(connection, "httpfs")
             parameters = ", ".join(f"{key} {literal(value)}" for key, value in settings.s3.items())
             connection.execute(f"CREATE SECRET cogniforge (TYPE s3{', ' + parameters if parameters else ''})")
         elif not read_only:
             Path(settings.data).mkdir(parents=True, exist_ok=True)
+        if not read_only:
             spill = settings.state / "spill" / str(os.getpid())
             spill.parent.mkdir(parents=True, exist_ok=True)
             connection.execute(f"SET GLOBAL temp_directory = {literal(str(spill))}")
@@ -221,7 +255,7 @@ def _connect(settings: Settings, *, read_only: bool, snapshot: Snapshot | None) 
         if snapshot:
             options.append(snapshot.option)
         attach = f"ATTACH {literal(f'ducklake:{kind}:{where}')} AS {CATALOG} ({', '.join(options)})"
-        with _first_attach(settings, read_only):
+        with _first_attach(connection, settings, read_only):
             connection.execute(attach)
     except (duckdb.Error, OSError) as error:
         connection.close()
@@ -230,14 +264,17 @@ def _connect(settings: Settings, *, read_only: bool, snapshot: Snapshot | None) 
 
 
 @contextmanager
-def _first_attach(settings: Settings, read_only: bool) -> Iterator[None]:
+def _first_attach(connection: Connection, settings: Settings, read_only: bool) -> Iterator[None]:
     """Two processes that make the same catalog at once must not meet: the first attach creates its tables."""
     kind, _, where = settings.catalog.partition(":")
-    if read_only or kind != "sqlite":
+    if read_only:
         yield
-        return
-    with FileLock(Path(where).parent / "commit.lock", timeout=LOCK_TIMEOUT_SECONDS):
-        yield
+    elif kind == "postgres":
+        with _advisory_lock(connection):
+            yield
+    else:
+        with FileLock(Path(where).parent / "commit.lock", timeout=LOCK_TIMEOUT_SECONDS):
+            yield
 
 
 def maintain(lake: Lake, *, keep_days: int = 30) -> dict[str, int]:

@@ -279,7 +279,7 @@ def _log(
         QUALITY,
         product_id=contract.name,
         timestamp=now,
-        **(item.audit.figures | {"error_rate": item.quarantined / judged if judged else 0.0}),
+        **(dict(item.audit.figures) | {"error_rate": item.quarantined / judged if judged else 0.0}),
         contract_version=contract.version,
         run_id=circumstances.run_id,
         version=version,

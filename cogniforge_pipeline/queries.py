@@ -27,7 +27,7 @@ from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.sqltext import literal
 
 PARAMETERS = ("as_of", "day_start", "day_end")
-_PARAMETER = re.compile(r"\$([a-z_]+)\b")
+_PARAMETER = re.compile(rb"\$(\w+)")
 _HEADER = re.compile(r"^--\s*(\w+)\s*:\s*(.+?)\s*$")
 
 
@@ -46,7 +46,7 @@ class Query:
 
     @property
     def parameters(self) -> frozenset[str]:
-        return frozenset(_PARAMETER.findall(self.text))
+        return frozenset(_parameters(self.text))
 
     @property
     def digest(self) -> str:
@@ -56,13 +56,16 @@ class Query:
     def bind(self, **values: datetime | None) -> str:
         """The text with its parameters filled in as literals. Raises QueryInvalid when one has no value."""
 
-        def fill(match: re.Match[str]) -> str:
-            name = match.group(1)
+        def fill(match: re.Match[bytes]) -> bytes:
+            if match.start() not in starts:
+                return match.group()
+            name = match.group(1).decode()
             if values.get(name) is None:
                 raise QueryInvalid(f"{self.name}: ${name} has no value here", f"use {', '.join(values) or 'none'}")
-            return literal(values[name])
+            return literal(values[name]).encode()
 
-        return _PARAMETER.sub(fill, self.text)
+        starts = _tokens(self.text)
+        return _PARAMETER.sub(fill, self.text.encode()).decode()
 
 
 def load_query(path: Path) -> Query:
@@ -72,14 +75,15 @@ def load_query(path: Path) -> Query:
     without its schema.
     """
     name = f"{path.parent.name}.{path.stem}"
-    text = path.read_text(encoding="utf-8").strip().rstrip(";")
+    text = path.read_text(encoding="utf-8").strip()
     options = _options(path, text)
-    unknown = set(_PARAMETER.findall(text)) - set(PARAMETERS)
+    unknown = set(_parameters(text)) - set(PARAMETERS)
     if unknown:
         raise QueryInvalid(
             f"{path}: unknown parameter ${sorted(unknown)[0]}", f"the parameters are ${', $'.join(PARAMETERS)}"
         )
-    return Query(name, text, tuple(sorted(set(_tables(path, text)))), options)
+    inputs = tuple(sorted(set(_tables(path, text))))
+    return Query(name, _embeddable(text), inputs, options)
 
 
 def load_queries(folder: Path) -> dict[str, Query]:
@@ -96,6 +100,25 @@ def check_inputs(query: Query, known: Collection[str]) -> None:
                 f"sql/{query.name.replace('.', '/')}.sql reads {table}, which no asset makes",
                 f"did you mean {near[0]}?" if near else f"known tables: {', '.join(sorted(known))}",
             )
+
+
+def _tokens(text: str) -> set[int]:
+    """Byte offsets of the tokens; what stands in strings and comments is none."""
+    return {offset for offset, _ in duckdb.tokenize(text)}
+
+
+def _parameters(text: str) -> Iterator[str]:
+    starts = _tokens(text)
+    return (m[1].decode() for m in _PARAMETER.finditer(text.encode()) if m.start() in starts)
+
+
+def _embeddable(text: str) -> str:
+    """One statement's text for use in parentheses: no semicolon, and an end that no comment swallows."""
+    raw = bytearray(text.encode())
+    for offset in _tokens(text):
+        if raw[offset : offset + 1] == b";":
+            raw[offset : offset + 1] = b" "
+    return f"{raw.decode().rstrip()}\n"
 
 
 def _options(path: Path, text: str) -> int:

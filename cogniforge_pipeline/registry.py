@@ -12,6 +12,7 @@ from typing import Any
 
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.declarations import Changes, Declaration, Platform, changes
+from cogniforge_pipeline.declarations.registry import Origin
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.publish import ATTEMPTS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.sqltext import ident, literal
@@ -28,15 +29,14 @@ def record(
     """
     contract = home.contracts[REGISTRY]
     cursor = home.lake.cursor()
-    origin = "file" if isinstance(declared, Platform) else "api"
-    if origin == "api":
-        declared = list(declared)
+    origin: Origin = "file" if isinstance(declared, Platform) else "api"
+    wanted = declared if isinstance(declared, Platform) else list(declared)
     for attempt in range(1, ATTEMPTS + 1):
         version = publish.versions(cursor).get(REGISTRY, 0)
         found = cursor.execute(f"SELECT * FROM {REGISTRY}")
         names = [column[0] for column in found.description or []]
         current = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        diff = changes(current, declared, origin=origin, now=datetime.now(UTC))
+        diff = changes(current, wanted, origin=origin, now=datetime.now(UTC))
         if not diff:
             return diff, None
         replaced = {(row["kind"], row["name"], row["version"]) for row in (*diff.withdraw, *diff.moved)}

@@ -7,15 +7,27 @@ home and the package. Does not: anything that opens a file or a connection.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
+from cogniforge_pipeline import conninfo
 from cogniforge_pipeline.errors import CogniforgeError
 
 EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
 FIRST_DAY = date(2010, 1, 1)
+PASSWORD = "COGNIFORGE_CATALOG_PASSWORD"
+
+_S3 = {
+    "KEY_ID": "AWS_ACCESS_KEY_ID",
+    "SECRET": "AWS_SECRET_ACCESS_KEY",
+    "SESSION_TOKEN": "AWS_SESSION_TOKEN",
+    "REGION": "AWS_REGION",
+}
+_SECRET_S3 = ("KEY_ID", "SECRET", "SESSION_TOKEN")
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent
@@ -25,8 +37,9 @@ _CHECKOUT = _PACKAGE.parent
 class Settings:
     """One installation.
 
-    `home` is an absolute folder. `catalog` is `sqlite:<path>` or `postgres:<libpq connection string or URI>`. `data` is
-    a folder or an `s3://bucket/prefix`. `executor` is one of EXECUTORS. `memory_limit` is a DuckDB size such as `4GB`,
+    `home` is an absolute folder. `catalog` is `sqlite:<path>` or `postgres:<libpq key=value pairs>`, which never hold the
+    `password`; where that is None, libpq looks in its own places (PGPASSWORD, ~/.pgpass). `data` is a folder or an
+    `s3://bucket/prefix`. `executor` is one of EXECUTORS. `memory_limit` is a DuckDB size such as `4GB`,
     `threads` the DuckDB threads of one process; None leaves DuckDB's default. `first_day` is the first UTC day that
     facts may have. `s3` holds the parameters of a DuckDB S3 secret (KEY_ID, SECRET, ENDPOINT, REGION, URL_STYLE, USE_SSL).
     """
@@ -38,6 +51,7 @@ class Settings:
     memory_limit: str | None = None
     threads: int | None = None
     first_day: date = FIRST_DAY
+    password: str | None = field(default=None, repr=False)
     s3: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
 
     @property
@@ -65,7 +79,7 @@ class Settings:
         return self.state / "events.sqlite"
 
     def environment(self) -> dict[str, str]:
-        """The variables that make another process use this same installation."""
+        """The variables that make another process use this same installation. They hold its secrets."""
         chosen = {
             "COGNIFORGE_HOME": str(self.home),
             "COGNIFORGE_CATALOG": self.catalog,
@@ -78,7 +92,20 @@ class Settings:
             chosen["COGNIFORGE_MEMORY_LIMIT"] = self.memory_limit
         if self.threads:
             chosen["COGNIFORGE_THREADS"] = str(self.threads)
+        if self.password:
+            chosen[PASSWORD] = self.password
+        chosen |= {variable: self.s3[key] for key, variable in _S3.items() if key in self.s3}
+        if "ENDPOINT" in self.s3:
+            scheme = "http" if self.s3.get("USE_SSL") == "false" else "https"
+            chosen["AWS_ENDPOINT_URL_S3"] = f"{scheme}://{self.s3['ENDPOINT']}"
         return chosen
+
+    def redact(self, text: str) -> str:
+        """The text without the password and the S3 keys, in case another library's message holds them."""
+        for secret in (self.password, *(self.s3.get(key) for key in _SECRET_S3)):
+            for form in {secret, quote(secret, safe="")} if secret else ():
+                text = text.replace(form, "***")
+        return text
 
 
 def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -89,12 +116,19 @@ def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | N
     env = os.environ if environ is None else environ
     root = Path(home or env.get("COGNIFORGE_HOME") or ".cogniforge").expanduser().absolute()
     catalog = env.get("COGNIFORGE_CATALOG") or f"sqlite:{root / 'lake' / 'catalog.sqlite'}"
-    if catalog.startswith(("postgresql://", "postgres://")):
-        catalog = f"postgres:{catalog}"
-    if catalog.partition(":")[0] not in ("sqlite", "postgres"):
+    password = None
+    if catalog.startswith(("postgresql:", "postgres:")):
+        catalog, password = _postgres(catalog)
+    elif not catalog.startswith("sqlite:"):
         raise CogniforgeError(
-            f"COGNIFORGE_CATALOG: expected sqlite:<path> or postgres:<connection>, got {catalog!r}",
+            "COGNIFORGE_CATALOG: expected sqlite:<path>, postgresql://<user>@<host>/<database> or postgres:<key=value ...>",
             "unset it to keep the catalog inside the home",
+        )
+    data = env.get("COGNIFORGE_DATA") or str(root / "lake" / "data")
+    if "://" in data and not re.match(r"s3://[^/@:]+(/|$)", data):
+        raise CogniforgeError(
+            "COGNIFORGE_DATA: expected a folder or s3://<bucket>/<prefix>",
+            "another store's address goes into AWS_ENDPOINT_URL, its keys into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     executor = env.get("COGNIFORGE_EXECUTOR") or "in_process"
     if executor not in EXECUTORS:
@@ -105,11 +139,12 @@ def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | N
     return Settings(
         home=root,
         catalog=catalog,
-        data=env.get("COGNIFORGE_DATA") or str(root / "lake" / "data"),
+        data=data,
         executor=executor,
         memory_limit=env.get("COGNIFORGE_MEMORY_LIMIT") or None,
         threads=_whole(env, "COGNIFORGE_THREADS"),
         first_day=_day(env, "COGNIFORGE_FIRST_DAY"),
+        password=password or env.get(PASSWORD) or None,
         s3=_s3(env),
     )
 
@@ -139,16 +174,30 @@ def _day(env: Mapping[str, str], name: str) -> date:
         raise CogniforgeError(f"{name}: expected a day such as 2020-01-31, got {text!r}") from error
 
 
+def _postgres(text: str) -> tuple[str, str | None]:
+    inner = text.removeprefix("postgres:")
+    try:
+        parameters = conninfo.parse(text if inner.startswith("//") else inner)
+    except ValueError as error:
+        raise CogniforgeError(
+            f"COGNIFORGE_CATALOG: {error}", "write postgresql://<user>@<host>:5432/<database>"
+        ) from error
+    if "sslpassword" in parameters:
+        raise CogniforgeError("COGNIFORGE_CATALOG: sslpassword cannot be kept secret here", "use a key without passphrase")
+    password = parameters.pop("password", None)
+    return f"postgres:{conninfo.render(parameters)}", password
+
+
 def _s3(env: Mapping[str, str]) -> dict[str, str]:
-    names = {
-        "KEY_ID": "AWS_ACCESS_KEY_ID",
-        "SECRET": "AWS_SECRET_ACCESS_KEY",
-        "SESSION_TOKEN": "AWS_SESSION_TOKEN",
-        "REGION": "AWS_REGION",
-    }
-    secret = {key: env[name] for key, name in names.items() if env.get(name)}
+    parameters = {key: env[name] for key, name in _S3.items() if env.get(name)}
+    if env.get("AWS_DEFAULT_REGION"):
+        parameters.setdefault("REGION", env["AWS_DEFAULT_REGION"])
     endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL")
     if endpoint:
         scheme, _, host = endpoint.rpartition("://")
-        secret |= {"ENDPOINT": host, "URL_STYLE": "path", "USE_SSL": "false" if scheme == "http" else "true"}
-    return secret
+        parameters |= {
+            "ENDPOINT": host.rstrip("/"),
+            "URL_STYLE": "path",
+            "USE_SSL": "false" if scheme == "http" else "true",
+        }
+    return parameters

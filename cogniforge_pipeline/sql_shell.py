@@ -6,9 +6,12 @@ queries of our own.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 from rich.console import Console
@@ -20,9 +23,20 @@ from cogniforge_pipeline.lake import Connection, Lake, Snapshot
 from cogniforge_pipeline.settings import Settings
 from cogniforge_pipeline.sqltext import literal
 
+if TYPE_CHECKING:
+    import polars as pl
+
 FORMATS = ("table", "csv", "json", "parquet")
 SHOWN_ROWS = 200
-_READING = {"SELECT", "EXPLAIN", "RELATION"}
+_EXPLAIN = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+|\([^)]*\)\s*)?", re.IGNORECASE)
+_NAME = re.compile(rb'"(\w+)"|(\w+)')
+_HARMLESS = re.compile(
+    r"duckdb_(?!secrets)\w+|pragma_\w+|ducklake_(current_snapshot|last_committed_snapshot|list_files|snapshots)|"
+    r"ducklake_table_\w+|range|generate_series|unnest|repeat|repeat_row|json_each|json_tree|histogram|"
+    r"histogram_values|summary|query_table|pg_timezone_names|icu_calendar_names"
+)
+"""Table functions that a query may call. Others read files, run SQL that was not looked at, or write in the lake's
+folder even while the lake is open for reading only."""
 
 
 def connect(settings: Settings, at: str | None = None) -> Connection:
@@ -42,13 +56,41 @@ def read(cursor: Connection, query: str) -> Connection:
     """Runs one reading statement. Raises CogniforgeError for any other, or with DuckDB's message."""
     try:
         statements = cursor.extract_statements(query)
-        if len(statements) != 1 or statements[0].type.name not in _READING:
+        if len(statements) != 1 or not _reads(cursor, query):
             raise CogniforgeError("expected one SELECT; this command only reads", "data changes through `cogniforge run`")
+        for name in _calls(query):
+            if name in _refused(cursor):
+                raise CogniforgeError(f"{name} is refused: a query reads the lake's tables and nothing else")
         return cursor.execute(statements[0])
     except duckdb.Error as error:
         raise CogniforgeError(
             str(error).strip(), "list the tables with: cogniforge sql \"SHOW ALL TABLES\""
         ) from error
+
+
+def _reads(cursor: Connection, query: str) -> bool:
+    """Whether a single statement is a SELECT, or explains one; EXPLAIN ANALYZE runs what it explains."""
+    inner = cursor.extract_statements(_EXPLAIN.sub("", query, count=1) if _EXPLAIN.match(query) else query)
+    return len(inner) == 1 and inner[0].type.name == "SELECT"
+
+
+def _calls(query: str) -> Iterator[str]:
+    """Lower-case names of the functions that a statement calls."""
+    text = query.encode()
+    starts = [offset for offset, _ in duckdb.tokenize(query)]
+    for start, after in itertools.pairwise(starts):
+        name = _NAME.match(text, start)
+        if name and text[after : after + 1] == b"(":
+            yield (name[1] or name[2]).decode().lower()
+
+
+def _refused(cursor: Connection) -> set[str]:
+    """Names of the table functions that are not harmless; the lake's own also work without their prefix."""
+    names = cursor.execute(
+        "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type IN ('table', 'table_macro', 'pragma')"
+    ).fetchall()
+    refused = {name for (name,) in names if not _HARMLESS.fullmatch(name)}
+    return refused | {name.removeprefix("ducklake_") for name in refused}
 
 
 def show(
@@ -63,21 +105,21 @@ def show(
     if form == "table" and output is None:
         console.print(_table(found))
         return
-    import polars as pl
-
     frame: pl.DataFrame = found.pl()
-    if form == "parquet":
-        assert output is not None
-        frame.write_parquet(output)
-        return
-    text = _csv(frame) if form in ("csv", "table") else frame.write_json()
     if output is None:
+        text = _csv(frame) if form == "csv" else frame.write_json()
         console.file.write(text if text.endswith("\n") else text + "\n")
-    else:
-        output.write_text(text, encoding="utf-8")
+        return
+    try:
+        if form == "parquet":
+            frame.write_parquet(output)
+        else:
+            output.write_text(frame.write_json() if form == "json" else _csv(frame), encoding="utf-8")
+    except OSError as error:
+        raise CogniforgeError(f"{output} cannot be written: {error.strerror or error}", "choose another file") from error
 
 
-def _csv(frame: pl.DataFrame) -> str:  # noqa: F821
+def _csv(frame: pl.DataFrame) -> str:
     import polars as pl
 
     nested = [name for name, kind in frame.schema.items() if kind.is_nested()]

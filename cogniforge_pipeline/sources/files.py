@@ -59,9 +59,7 @@ class FilesReader(PathReader):
                 reason = "not a complete Parquet file: it does not begin and end with PAR1"
                 hint = "write it under another name and rename it when it is complete"
                 return Refusal(self._source.name, found.item, fingerprint, reason, hint, found.size)
-            return plan_whole(
-                self._source.name, found, ledger.get(found.item), lambda: _parquet_digest(found.path)
-            )
+            return plan_whole(self._source.name, found, ledger.get(found.item), lambda: _parquet_digest(found.path))
         return super()._plan_file(found, ledger, now)
 
     def _format(self, path: Path) -> FileFormat | None:
@@ -75,13 +73,9 @@ class FilesReader(PathReader):
         names = path_names(path, item.item, self._source.path_pattern)
         match self._format(path):
             case "csv":
-                records = csv_records(
-                    self._source, lay_out(path, item, self._scratch.fresh(), header=True), path
-                )
+                records = csv_records(self._source, lay_out(path, item, self._scratch.fresh(), header=True), path)
             case "jsonl":
-                records = jsonl_records(
-                    self._source, lay_out(path, item, self._scratch.fresh(), header=False)
-                )
+                records = jsonl_records(self._source, lay_out(path, item, self._scratch.fresh(), header=False))
             case _:
                 if _parquet_digest(path) != item.fingerprint:
                     raise RefusedItem("changed after it was planned", "it is tried again")
@@ -203,20 +197,13 @@ def parquet_records(con: duckdb.DuckDBPyConnection, source: FilesSource, path: P
     try:
         described = con.execute(f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {scan}").fetchall()
     except duckdb.Error as error:
-        raise RefusedItem(
-            f"not readable as Parquet: {str(error).splitlines()[0]}", "write the file again"
-        ) from error
+        raise RefusedItem(f"not readable as Parquet: {str(error).splitlines()[0]}", "write the file again") from error
     names = [str(name) for name, *_ in described]
     columns = {name: Column(f"c{i}", str(kind)) for i, (name, kind, *_) in enumerate(described, 1)}
     roles = assign_roles(source, names)
     picked = ", ".join(f"{ident(name)} AS {columns[name].sql}" for name in names)
-    raw = (
-        f"CAST(to_json({{{', '.join(f'{literal(name)}: {columns[name].sql}' for name in names)}}}) AS "
-        f"VARCHAR)"
-    )
-    return _records(
-        source, f"SELECT file_row_number + 1 AS position, {picked} FROM {scan}", columns, roles, raw, ""
-    )
+    raw = f"CAST(to_json({{{', '.join(f'{literal(name)}: {columns[name].sql}' for name in names)}}}) AS VARCHAR)"
+    return _records(source, f"SELECT file_row_number + 1 AS position, {picked} FROM {scan}", columns, roles, raw, "")
 
 
 def _complete_parquet(path: Path, size: int) -> bool:
@@ -234,8 +221,6 @@ def _parquet_digest(path: Path) -> str:
             file.seek(max(0, status.st_size - _FOOTER))
             tail = file.read(_FOOTER)
     except OSError as error:
-        raise RefusedItem(
-            f"cannot be read: {error.strerror}", "check the file and its permissions"
-        ) from error
+        raise RefusedItem(f"cannot be read: {error.strerror}", "check the file and its permissions") from error
     about = f"{status.st_size}:{status.st_mtime_ns}:".encode()
     return hashlib.blake2b(about + tail, digest_size=16).hexdigest()

@@ -108,9 +108,7 @@ def find_files(source: PathSource, *, home: Path, base: Path) -> Iterator[Found 
                 yield found
 
 
-def _walk(
-    source: str, glob: _Glob, below: str, top: Path, level: int
-) -> Iterator[tuple[str, Path] | Refusal]:
+def _walk(source: str, glob: _Glob, below: str, top: Path, level: int) -> Iterator[tuple[str, Path] | Refusal]:
     folder = glob.root / below
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -147,7 +145,7 @@ def _leads_out(source: str, item: str, path: str) -> Refusal:
     return Refusal(
         source,
         item,
-        f"link to {_shown(os.readlink(path)) if os.path.islink(path) else 'elsewhere'}",
+        f"link to {_shown(str(Path(path).readlink())) if Path(path).is_symlink() else 'elsewhere'}",
         "a link that leads out of the source's folder",
         "copy the file into the folder, or declare a source for the folder it lies in",
     )

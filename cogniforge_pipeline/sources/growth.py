@@ -63,11 +63,7 @@ def plan_text(source: str, found: Found, entry: LedgerEntry | None, now: datetim
     resume: dict[str, JsonValue] = {"start_offset": start, "start_lines": lines, "start_prefix": known}
     resume |= {"size": found.size, "mtime_ns": found.mtime_ns, "settled": settled}
     if start and (found.size < start or prefix_digest(found.path, start) != known):
-        what = (
-            f"is shorter than the {start:,} bytes"
-            if found.size < start
-            else f"differs in the {start:,} bytes"
-        )
+        what = f"is shorter than the {start:,} bytes" if found.size < start else f"differs in the {start:,} bytes"
         fingerprint = f"changed:{prefix_digest(found.path, found.size)}"
         return _unless_known(
             entry,

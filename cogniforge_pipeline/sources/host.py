@@ -46,7 +46,7 @@ class HostReader:
         self.notices: list[str] = []
         self._source = source
 
-    def plan(self, ledger: Ledger, now: datetime) -> Iterator[Item | Refusal]:
+    def plan(self, ledger: Ledger, now: datetime) -> Iterator[Item | Refusal]:  # noqa: ARG002
         """Always one item: the sample taken at `now`."""
         at = now.astimezone(UTC).isoformat()
         yield Item(self._source.name, self._service(), at, {"at": at}, 0)
@@ -54,25 +54,21 @@ class HostReader:
     def _service(self) -> str:
         return self._source.service or socket.gethostname()
 
-    def relation(self, con: duckdb.DuckDBPyConnection, item: Item) -> str:
+    def relation(self, con: duckdb.DuckDBPyConnection, item: Item) -> str:  # noqa: ARG002
         """SELECT of the sample's points. Waits 0.2 seconds to see how busy the processors are."""
         at = datetime.fromisoformat(item.fingerprint)
         samples = [
             {**sample._asdict(), "position": position, "labels": {**self._source.labels, **sample.labels}}
             for position, sample in enumerate(take_samples(self._source.per_core), 1)
         ]
-        shape = [
-            {name: POINT_COLUMNS[name] for name in ("metric", "value", "unit", "kind", "labels", "position")}
-        ]
+        shape = [{name: POINT_COLUMNS[name] for name in ("metric", "value", "unit", "kind", "labels", "position")}]
         rows = (
             f"SELECT {literal(at)} AS ts, CAST({literal(self._service())} AS VARCHAR) AS service, "
             "CAST(NULL AS VARCHAR) AS metric_type, "
             f"unnest(from_json({literal(json.dumps(samples))}, {literal(json.dumps(shape))}), recursive := "
             f"true)"
         )
-        checked = (
-            f"SELECT *, CASE {time_problem(at)}{value_problem()}{name_problem()}END AS problem FROM ({rows})"
-        )
+        checked = f"SELECT *, CASE {time_problem(at)}{value_problem()}{name_problem()}END AS problem FROM ({rows})"
         columns = ", ".join(name for name in POINT_COLUMNS if name != "raw")
         return f"SELECT {columns}, CASE WHEN problem IS NOT NULL THEN metric END AS raw FROM ({checked})"
 
@@ -114,9 +110,7 @@ def _disks() -> Iterator[Sample]:
             continue
         where = {"device": partition.device, "mountpoint": partition.mountpoint}
         for state in ("used", "free"):
-            yield Sample(
-                "system.filesystem.usage", getattr(usage, state), "By", "gauge", where | {"state": state}
-            )
+            yield Sample("system.filesystem.usage", getattr(usage, state), "By", "gauge", where | {"state": state})
         yield Sample("system.filesystem.utilization", usage.percent / 100, "1", "gauge", where)
     for device, disk in (psutil.disk_io_counters(perdisk=True) or {}).items():
         if device.startswith(("loop", "ram")):

@@ -45,14 +45,10 @@ class HttpApi:
         try:
             data = json.loads(body)["data"]
         except (ValueError, KeyError, TypeError) as error:
-            raise RefusedItem(
-                "the metadata cannot be read", "is it a Prometheus-compatible server?"
-            ) from error
+            raise RefusedItem("the metadata cannot be read", "is it a Prometheus-compatible server?") from error
         return data if isinstance(data, dict) else {}
 
-    def _send(
-        self, method: str, endpoint: str, path: Path | None, form: Mapping[str, str | float] | None
-    ) -> bytes:
+    def _send(self, method: str, endpoint: str, path: Path | None, form: Mapping[str, str | float] | None) -> bytes:
         url = f"{self._source.url}/api/v1/{endpoint}"
         seconds = self._source.timeout.total_seconds()
         headers = self._headers()

@@ -73,9 +73,7 @@ def lay_out(path: Path, item: Item, folder: Path, *, header: bool) -> Lines:
             f"damaged or incomplete compressed file: {error}", "write it again, then rename it into place"
         ) from error
     except OSError as error:
-        raise RefusedItem(
-            f"cannot be read: {error.strerror or error}", "check the file and its permissions"
-        ) from error
+        raise RefusedItem(f"cannot be read: {error.strerror or error}", "check the file and its permissions") from error
 
 
 def _lay_out(
@@ -96,9 +94,7 @@ def _lay_out(
         chunk = stream.read(_CHUNK if end is None else min(_CHUNK, end - at - len(rest)))
         block = rest + chunk
         if limit and at > limit:
-            raise RefusedItem(
-                f"more than {limit:,} bytes when unpacked", "split the file, or unpack it yourself"
-            )
+            raise RefusedItem(f"more than {limit:,} bytes when unpacked", "split the file, or unpack it yourself")
         cut = block.rfind(b"\n") + 1 if chunk else len(block)
         rest = block[cut:]
         if len(rest) > _LONGEST_LINE:
@@ -128,9 +124,7 @@ def _text(block: bytes, at: int) -> str:
     if at == 0:
         for bom, name in _BOMS:
             if block.startswith(bom):
-                raise RefusedItem(
-                    f"encoded in {name}, expected UTF-8", f"convert it: iconv -f {name} -t UTF-8"
-                )
+                raise RefusedItem(f"encoded in {name}, expected UTF-8", f"convert it: iconv -f {name} -t UTF-8")
         block = block.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in block:
         even, odd = block[::2].count(0), block[1::2].count(0)

@@ -83,9 +83,7 @@ class PathSource(BaseSource):
             parts = PurePosixPath(pattern).parts
             wild = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
             if ".." in parts[wild:] or "\0" in pattern:
-                raise ValueError(
-                    f"{pattern!r} goes up (`..`) after its first wildcard; write the folder out instead"
-                )
+                raise ValueError(f"{pattern!r} goes up (`..`) after its first wildcard; write the folder out instead")
             if parts[:1] == ("landing",) and ".." in parts:
                 raise ValueError(f"{pattern!r} leads out of landing/")
         return patterns
@@ -160,17 +158,13 @@ class FilesSource(PathSource):
         if self.timestamp_format and self.timestamp_unit:
             raise ValueError("timestamp_format is for texts and timestamp_unit for numbers; give one of them")
         if self.values and (self.columns.value or self.columns.metric):
-            raise ValueError(
-                "values names many value columns; columns.value and columns.metric do not go with it"
-            )
+            raise ValueError("values names many value columns; columns.value and columns.metric do not go with it")
         known = {"parent", "stem", "name", "path"} | set(re.compile(self.path_pattern or "").groupindex)
         for field, more in (("service", set()), ("metric", {"column"} if self.values else set())):
             template = getattr(self, field) or ""
             unknown = set(re.findall(r"\{([^{}]*)\}", template)) - known - more
             if unknown:
-                raise ValueError(
-                    f"{field}: {template!r} uses {sorted(unknown)}; known here are {sorted(known | more)}"
-                )
+                raise ValueError(f"{field}: {template!r} uses {sorted(unknown)}; known here are {sorted(known | more)}")
         return self
 
 
@@ -215,9 +209,7 @@ class PrometheusSource(BaseSource):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("expected an http:// or https:// address with a host")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError(
-                "expected an address without user, password and query; put credentials into headers"
-            )
+            raise ValueError("expected an address without user, password and query; put credentials into headers")
         return url.rstrip("/")
 
     @field_validator("step")

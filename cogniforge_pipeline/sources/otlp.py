@@ -49,7 +49,7 @@ _POINT = {
 }
 _DATA = {"dataPoints": [_POINT], "aggregationTemporality": "VARCHAR", "isMonotonic": "BOOLEAN"}
 _FORMS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
-_METRIC = {"name": "VARCHAR", "unit": "VARCHAR", **{form: _DATA for form in _FORMS}}
+_METRIC = {"name": "VARCHAR", "unit": "VARCHAR", **dict.fromkeys(_FORMS, _DATA)}
 _RESOURCE = {
     "resource": {"attributes": _ATTRIBUTES},
     "scopeMetrics": [{"metrics": [_METRIC]}],
@@ -63,7 +63,7 @@ class OtlpReader(PathReader):
         super().__init__(source, home=home, base=base)
         self._source = source
 
-    def relation(self, con: duckdb.DuckDBPyConnection, item: Item) -> str:
+    def relation(self, con: duckdb.DuckDBPyConnection, item: Item) -> str:  # noqa: ARG002
         """SELECT of the item's points. Raises RefusedItem for a file that is not UTF-8 text."""
         lines = lay_out(self._path(item), item, self._scratch.fresh(), header=False)
         columns = ", ".join(POINT_COLUMNS)
@@ -90,18 +90,12 @@ def _datapoints(source: OtlpSource, lines: Lines) -> str:
     Datapoints flagged as having no recorded value are left out. A metric without any known form keeps one
     row.
     """
-    valid = (
-        "SELECT position, CASE WHEN json_valid(line) THEN CAST(line AS JSON) END AS doc "
-        f"FROM ({lines.relation()})"
-    )
+    valid = f"SELECT position, CASE WHEN json_valid(line) THEN CAST(line AS JSON) END AS doc FROM ({lines.relation()})"
     shape = literal(json.dumps([_RESOURCE]))
     resources = (
-        f"SELECT position, unnest(from_json(json_extract(doc, '/resourceMetrics'), {shape})) AS r FROM "
-        f"({valid})"
+        f"SELECT position, unnest(from_json(json_extract(doc, '/resourceMetrics'), {shape})) AS r FROM ({valid})"
     )
-    scopes = (
-        f"SELECT position, r.resource.attributes AS resource, unnest(r.scopeMetrics) AS s FROM ({resources})"
-    )
+    scopes = f"SELECT position, r.resource.attributes AS resource, unnest(r.scopeMetrics) AS s FROM ({resources})"
     service = _text("(list_filter(resource, lambda a: a.key = 'service.name')[1]).value")
     metrics = (
         f"SELECT position, nullif(coalesce({service}, {literal(source.service)}), '') AS service, "
@@ -174,10 +168,7 @@ def _samples_of_points(judged: str) -> str:
         f"({samples})"
     )
     bad_value = "CAST(to_json({'metric': metric, 'ts': ts, 'value': CAST(value AS VARCHAR)}) AS VARCHAR)"
-    return (
-        f"SELECT *, CASE WHEN problem IS NOT NULL THEN coalesce(datapoint, {bad_value}) END AS raw FROM "
-        f"({points})"
-    )
+    return f"SELECT *, CASE WHEN problem IS NOT NULL THEN coalesce(datapoint, {bad_value}) END AS raw FROM ({points})"
 
 
 def _numbers(texts: str) -> str:
@@ -194,9 +185,7 @@ def _bounds_and_counts() -> str:
 
     def range_bounds(side: str, sign: str, shift: int) -> str:
         power = f"pow(2, (coalesce(p.{side}.offset, 0) + i - 1 + {shift}) * pow(2, -coalesce(p.scale, 0)))"
-        return (
-            f"list_transform(range(1, len(coalesce(p.{side}.bucketCounts, [])) + 1), lambda i: {sign}{power})"
-        )
+        return f"list_transform(range(1, len(coalesce(p.{side}.bucketCounts, [])) + 1), lambda i: {sign}{power})"
 
     exponential_bounds = (
         f"list_concat(list_reverse({range_bounds('negative', '-', 0)}), "

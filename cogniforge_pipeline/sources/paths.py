@@ -54,9 +54,7 @@ class PathReader:
     def _plan_file(self, found: Found, ledger: Ledger, now: datetime) -> Item | Refusal | None:
         entry = ledger.get(found.item)
         if found.path.suffix == ".gz":
-            return plan_whole(
-                self._declared.name, found, entry, lambda: prefix_digest(found.path, found.size)
-            )
+            return plan_whole(self._declared.name, found, entry, lambda: prefix_digest(found.path, found.size))
         return plan_text(self._declared.name, found, entry, now)
 
     def _path(self, item: Item) -> Path:

@@ -162,9 +162,7 @@ def labels_sql(constant: Mapping[str, str], columns: Mapping[str, Column], maps:
     """
     parts = [f"CAST({literal(dict(constant))} AS {POINT_COLUMNS['labels']})"] if constant else []
     if columns:
-        pairs = ", ".join(
-            f"{{'k': {literal(name)}, 'v': {column.text()}}}" for name, column in columns.items()
-        )
+        pairs = ", ".join(f"{{'k': {literal(name)}, 'v': {column.text()}}}" for name, column in columns.items())
         parts.append(f"map_from_entries(list_filter([{pairs}], lambda pair: pair.v IS NOT NULL))")
     parts += [f"coalesce({labels}, MAP {{}})" for labels in maps]
     if not parts:
@@ -179,8 +177,7 @@ def labels_map_sql(column: Column) -> tuple[str, str]:
     text = column.text() if column.type in ("VARCHAR", "JSON") else f"CAST(to_json({column.sql}) AS VARCHAR)"
     labels = without_empty(f"""TRY(from_json({text}, '"MAP(VARCHAR, VARCHAR)"'))""")
     broken = (
-        f"WHEN {text} IS NOT NULL AND {labels} IS NULL THEN 'the labels are not a JSON object, or a name "
-        f"comes twice' "
+        f"WHEN {text} IS NOT NULL AND {labels} IS NULL THEN 'the labels are not a JSON object, or a name comes twice' "
     )
     return labels, broken
 
@@ -241,15 +238,12 @@ def points_sql(records: Records, source: FilesSource, names: Mapping[str, str], 
     problem += time_problem(now) + value_problem() + name_problem()
     if "kind" in roles:
         problem += (
-            f"WHEN kind NOT IN ({', '.join(map(literal, KINDS))}) THEN 'the kind is not one of "
-            f"{', '.join(KINDS)}' "
+            f"WHEN kind NOT IN ({', '.join(map(literal, KINDS))}) THEN 'the kind is not one of {', '.join(KINDS)}' "
         )
     if "metric_type" in roles:
         known = ", ".join(map(literal, METRIC_TYPES))
         problem += f"WHEN metric_type NOT IN ({known}) THEN 'the metric_type is not known' "
-    relation = (
-        f"SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in typed.items())} FROM ({records.relation})"
-    )
+    relation = f"SELECT *, {', '.join(f'{sql} AS {name}' for name, sql in typed.items())} FROM ({records.relation})"
     if records.values:
         relation = f"SELECT *, cell.metric AS metric, cell.value AS value FROM ({relation})"
     checked = f"SELECT *, CASE {problem}END AS problem FROM ({relation})"

@@ -62,6 +62,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("CREATE SCHEMA shop")
         connection.execute(
-            "CREATE TABLE shop.items AS SELECT * FROM (VALUES (1, 'eu'), (2, 'us'), (3, NULL), (NULL, 'eu')) t(id, region)"
+            "CREATE TABLE shop.items AS SELECT * FROM "
+            "(VALUES (1, 'eu'), (2, 'us'), (3, NULL), (NULL, 'eu')) t(id, region)"
         )
         yield connection

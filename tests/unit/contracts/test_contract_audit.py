@@ -10,7 +10,11 @@ import pytest
 from cogniforge_pipeline.contracts import audit, bad_rows, good_rows
 
 ID = "- {name: id, physicalType: INTEGER}"
-KEYED = "- {name: a, physicalType: INTEGER}\n- {name: b, physicalType: INTEGER}\n- {name: note, physicalType: VARCHAR}"
+KEYED = """
+- {name: a, physicalType: INTEGER}
+- {name: b, physicalType: INTEGER}
+- {name: note, physicalType: VARCHAR}
+"""
 
 
 @pytest.mark.parametrize(
@@ -117,7 +121,8 @@ def test_a_row_that_breaks_another_rule_never_pushes_out_a_good_row(con: Any, ma
 
 def test_duplicate_keys_years_apart_are_found(con: Any, make_contract: Any) -> None:
     contract = make_contract(
-        "- {name: id, physicalType: INTEGER, unique: true}\n- {name: ts, physicalType: TIMESTAMPTZ, partitioned: true}"
+        "- {name: id, physicalType: INTEGER, unique: true}\n"
+        "- {name: ts, physicalType: TIMESTAMPTZ, partitioned: true}"
     )
     rows = "(1, TIMESTAMPTZ '2014-01-01 00:00:00+00'), (1, TIMESTAMPTZ '2024-01-01 00:00:00+00')"
     seen = audit(con, contract, f"(SELECT * FROM (VALUES {rows}) t(id, ts))")
@@ -143,7 +148,8 @@ def test_a_wrong_shape_blocks_and_says_how(con: Any, make_contract: Any, select:
 
 def test_types_that_convert_without_loss_fit_the_shape(con: Any, make_contract: Any) -> None:
     contract = make_contract(
-        "- {name: n, physicalType: BIGINT}\n- {name: x, physicalType: DOUBLE}\n- {name: t, physicalType: TIMESTAMPTZ}"
+        "- {name: n, physicalType: BIGINT}\n- {name: x, physicalType: DOUBLE}\n"
+        "- {name: t, physicalType: TIMESTAMPTZ}"
     )
     seen = audit(
         con,
@@ -166,7 +172,8 @@ def test_figures_count_cells_rows_and_age(con: Any, make_contract: Any) -> None:
         TIMED, table="quality: [{type: sql, name: low_first, query: low <= x, mustBe: true}]", top=PROMISE
     )
     con.execute(
-        """CREATE TABLE staged AS SELECT '2024-01-01 00:00:00+00'::TIMESTAMPTZ + i * INTERVAL 1 MINUTE AS ts, x, low
+        """CREATE TABLE staged AS
+        SELECT '2024-01-01 00:00:00+00'::TIMESTAMPTZ + i * INTERVAL 1 MINUTE AS ts, x, low
         FROM (VALUES (0, 1::DOUBLE, 0::DOUBLE), (1, NULL, 0), (2, -1, 0), (3, 'nan', NULL)) t(i, x, low)"""
     )
     seen = audit(con, contract, "staged", as_of=datetime(2024, 1, 1, 0, 23, tzinfo=UTC))

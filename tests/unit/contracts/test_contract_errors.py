@@ -257,7 +257,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ContractError, match="nothing.yaml: cannot be read"):
+    with pytest.raises(ContractError, match=r"nothing\.yaml: cannot be read"):
         load_contract(tmp_path / "nothing.yaml")
 
 

@@ -102,13 +102,15 @@ CASES = [
         "x_invalid_values",
     ),
     (
-        "physicalType: VARCHAR, quality: [{metric: missingValues, arguments: {missingValues: [null, '', n/a]}, mustBe: 0}]",
+        "physicalType: VARCHAR, "
+        "quality: [{metric: missingValues, arguments: {missingValues: [null, '', n/a]}, mustBe: 0}]",
         ["'a'"],
         ["''", "'n/a'", "NULL"],
         "x_missing_values",
     ),
     (
-        "physicalType: VARCHAR, quality: [{metric: missingValues, arguments: {missingValues: ['']}, mustBe: 0}]",
+        "physicalType: VARCHAR, "
+        "quality: [{metric: missingValues, arguments: {missingValues: ['']}, mustBe: 0}]",
         ["'a'", "NULL"],
         ["''"],
         "x_missing_values",
@@ -222,7 +224,8 @@ def test_a_foreign_key_of_two_columns_looks_for_both_together(con: Any, make_con
         table="relationships: [{from: [orders.item, orders.region], to: [shop.items.id, shop.items.region]}]",
     )
     con.execute(
-        "CREATE TABLE staged AS SELECT * FROM (VALUES (1, 'eu'), (2, 'eu'), (NULL, 'eu'), (9, NULL)) t(item, region)"
+        "CREATE TABLE staged AS SELECT * FROM "
+        "(VALUES (1, 'eu'), (2, 'eu'), (NULL, 'eu'), (9, NULL)) t(item, region)"
     )
     kept = con.execute(good_rows(contract, "staged")).fetchall()
     assert kept == [(1, "eu"), (None, "eu"), (9, None)]

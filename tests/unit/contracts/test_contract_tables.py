@@ -37,9 +37,11 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyCo
             con.execute(f"LOAD '{extension.locate()}'")
         con.execute(f"ATTACH 'ducklake:sqlite:{folder}/catalog.sqlite' AS lake (DATA_PATH '{folder}/data')")
         con.execute("USE lake")
+        con.execute("BEGIN")
         for contract in CONTRACTS.values():
             for statement in create_table(contract) + quarantine_table(contract):
                 con.execute(statement)
+        con.execute("COMMIT")
         yield con
 
 
@@ -82,8 +84,9 @@ def test_an_empty_table_passes_and_can_be_split(lake: duckdb.DuckDBPyConnection,
 def test_a_refused_row_reaches_the_quarantine_of_its_table(lake: duckdb.DuckDBPyConnection) -> None:
     contract = CONTRACTS["aiops.anomaly_scores"]
     lake.execute(
-        "CREATE OR REPLACE TEMP TABLE staged AS SELECT 404::BIGINT AS series_id, now() AS ts, 1::DOUBLE AS value, "
-        "1::DOUBLE AS expected, 0::DOUBLE AS lower, 2::DOUBLE AS upper, -1::DOUBLE AS score, FALSE AS is_anomaly"
+        "CREATE OR REPLACE TEMP TABLE staged AS SELECT 404::BIGINT AS series_id, now() AS ts, "
+        "1::DOUBLE AS value, 1::DOUBLE AS expected, 0::DOUBLE AS lower, 2::DOUBLE AS upper, "
+        "-1::DOUBLE AS score, FALSE AS is_anomaly"
     )
     seen = audit(lake, contract, "temp.staged")
     refused = bad_rows(contract, "temp.staged", source="a.csv", run_id="r1", broken=seen.broken)
@@ -97,8 +100,8 @@ def test_a_refused_row_reaches_the_quarantine_of_its_table(lake: duckdb.DuckDBPy
 def test_a_partitioned_table_writes_one_folder_for_each_day(lake: duckdb.DuckDBPyConnection) -> None:
     lake.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
     lake.execute(
-        "INSERT INTO aiops.anomaly_scores SELECT 1, TIMESTAMPTZ '2024-01-01 23:00:00+00' + i * INTERVAL 1 HOUR, 1, "
-        "1, 0, 2, 0, false FROM range(3) t(i)"
+        "INSERT INTO aiops.anomaly_scores "
+        "SELECT 1, TIMESTAMPTZ '2024-01-01 23:00:00+00' + i * INTERVAL 1 HOUR, 1, 1, 0, 2, 0, false FROM range(3) t(i)"
     )
     files = lake.execute(
         "SELECT data_file FROM ducklake_list_files('lake', 'anomaly_scores', schema => 'aiops')"
@@ -108,8 +111,10 @@ def test_a_partitioned_table_writes_one_folder_for_each_day(lake: duckdb.DuckDBP
 
 
 def test_statements_can_be_run_again(lake: duckdb.DuckDBPyConnection) -> None:
+    lake.execute("BEGIN")
     for statement in create_table(CONTRACTS["aiops.series"]):
         lake.execute(statement)
+    lake.execute("COMMIT")
 
 
 def test_a_column_that_is_no_date_partitions_by_its_value(make_contract: Any) -> None:

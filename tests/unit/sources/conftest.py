@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import duckdb
@@ -25,16 +22,7 @@ from cogniforge_pipeline.sources import (
     RefusedItem,
     reader,
 )
-
-
-def _support(name: str) -> ModuleType:
-    path = Path(__file__).parents[2] / "support" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"cogniforge_test_support_{name}", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+from tests.support.prometheus import BINARY, Prometheus, running_prometheus
 
 
 class Station:
@@ -84,9 +72,7 @@ class Station:
                     status, reason, hint = REFUSED, error.message, error.hint
             if status == REFUSED:
                 assert reason and hint is not None
-                self.refusals.append(
-                    Refusal(step.source, step.item, step.fingerprint, reason, hint, step.size)
-                )
+                self.refusals.append(Refusal(step.source, step.item, step.fingerprint, reason, hint, step.size))
             self.ledger[step.item] = LedgerEntry(
                 step.source, step.item, status, reason, step.fingerprint, step.cursor, datetime.now(UTC)
             )
@@ -105,9 +91,8 @@ def station(tmp_path: Path) -> Station:
 
 
 @pytest.fixture(scope="session")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    support = _support("prometheus")
-    if support.BINARY is None:
+def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    if BINARY is None:
         pytest.skip("prometheus is not installed")
-    with support.running_prometheus(tmp_path_factory.mktemp("prometheus")) as server:
+    with running_prometheus(tmp_path_factory.mktemp("prometheus")) as server:
         yield server

@@ -113,9 +113,7 @@ def test_a_path_that_the_pattern_does_not_fit_is_refused(station):
 
 
 def test_a_wide_file_has_one_metric_for_each_value_column_and_no_point_for_an_empty_cell(station):
-    station.write(
-        "a.csv", "ts,host,cpu,mem\n2026-01-01,h1,1,2\n2026-01-02,h1,,3\nbroken\n2026-01-03,h1,x,4\n"
-    )
+    station.write("a.csv", "ts,host,cpu,mem\n2026-01-01,h1,1,2\n2026-01-02,h1,,3\nbroken\n2026-01-03,h1,x,4\n")
     points = station.read(station.files("a.csv", values=["cpu", "mem"], service="s", metric="host.{column}"))
     good = [(p["metric"], p["value"], p["position"]) for p in points if not p["problem"]]
     assert good == [("host.cpu", 1, 2), ("host.mem", 2, 2), ("host.mem", 3, 3), ("host.mem", 4, 5)]

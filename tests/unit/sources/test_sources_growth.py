@@ -133,17 +133,13 @@ def test_json_lines_are_followed_too(station):
 
 
 LINES = st.lists(
-    st.sampled_from(
-        [row(1), row(2, 2.5), "\n", "broken\n", '2026-01-03,3,"a,b",m\n', "2026-01-04,4,\u00fc,m\r\n"]
-    ),
+    st.sampled_from([row(1), row(2, 2.5), "\n", "broken\n", '2026-01-03,3,"a,b",m\n', "2026-01-04,4,\u00fc,m\r\n"]),
     max_size=12,
 )
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    lines=LINES, cuts=st.lists(st.integers(0, 400), max_size=5), end=st.sampled_from(["", row(5).rstrip()])
-)
+@given(lines=LINES, cuts=st.lists(st.integers(0, 400), max_size=5), end=st.sampled_from(["", row(5).rstrip()]))
 def test_reading_a_file_as_it_grows_gives_the_same_points_as_reading_it_at_once(station, lines, cuts, end):
     station.ledger.clear()
     content = (HEADER + "".join(lines) + end).encode()

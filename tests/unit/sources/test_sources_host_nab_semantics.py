@@ -130,9 +130,7 @@ def test_python_and_sql_tell_the_same_type(words, unit):
 )
 def test_units_have_one_spelling_in_python_and_in_sql(unit, expected):
     assert normalise_unit(unit) == expected
-    assert duckdb.execute(f"SELECT {unit_sql('u')} FROM (SELECT ?::VARCHAR AS u)", [unit]).fetchall() == [
-        (expected,)
-    ]
+    assert duckdb.execute(f"SELECT {unit_sql('u')} FROM (SELECT ?::VARCHAR AS u)", [unit]).fetchall() == [(expected,)]
 
 
 def test_the_unit_in_a_prometheus_name_is_understood():

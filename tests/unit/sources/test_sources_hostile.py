@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("ab'\"\\{}", max_size=4),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "key", "value"]), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "key", "value"]), inner),
     max_leaves=6,
 )
 FIELDS = (
@@ -39,9 +37,7 @@ FIELDS = (
         "value",
     ),
 )
-ANY_FILE = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+ANY_FILE = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def blank(line: str) -> bool:
@@ -102,9 +98,7 @@ def test_any_value_anywhere_in_otlp_leaves_the_other_lines_alone(station, where,
         {"name": form, form: {"dataPoints": [point], "aggregationTemporality": 2}}
         for form in ("gauge", "histogram", "exponentialHistogram")
     ]
-    good = {
-        "resourceMetrics": [{"resource": {"attributes": attributes}, "scopeMetrics": [{"metrics": metrics}]}]
-    }
+    good = {"resourceMetrics": [{"resource": {"attributes": attributes}, "scopeMetrics": [{"metrics": metrics}]}]}
     declared = {"name": "otlp", "type": "otlp", "path": "*.jsonl"}
     lines = [json.dumps(good), json.dumps(change(good)), json.dumps(good)]
     points = read(station, declared, "a.jsonl", "\n".join(lines) + "\n")

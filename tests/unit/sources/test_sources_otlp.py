@@ -84,9 +84,7 @@ def test_attribute_values_of_every_kind_become_text(station, value, text):
 @pytest.mark.parametrize("time", [NANOS, int(NANOS)])
 @pytest.mark.parametrize("number", [{"asInt": "7"}, {"asInt": 7}, {"asDouble": 7.0}])
 def test_numbers_may_be_texts_or_numbers(station, time, number):
-    [point] = read(
-        station, request(gauge(**number) | {"gauge": {"dataPoints": [{"timeUnixNano": time, **number}]}})
-    )
+    [point] = read(station, request(gauge(**number) | {"gauge": {"dataPoints": [{"timeUnixNano": time, **number}]}}))
     assert (point["ts"], point["value"]) == (MIDNIGHT, 7.0)
 
 
@@ -116,19 +114,13 @@ def buckets(points: list[dict[str, Any]]) -> list[tuple[str, float]]:
 
 
 def others(points: list[dict[str, Any]]) -> dict[str, tuple[float, str, str | None]]:
-    return {
-        p["metric"]: (p["value"], p["kind"], p["unit"]) for p in points if not p["metric"].endswith("_bucket")
-    }
+    return {p["metric"]: (p["value"], p["kind"], p["unit"]) for p in points if not p["metric"].endswith("_bucket")}
 
 
 def test_a_histogram_becomes_cumulative_buckets_sum_count_and_extremes(station):
     points = read(
         station,
-        request(
-            histogram(
-                count="6", sum=12.5, min=0.1, max=9, bucketCounts=["1", "2", 3], explicitBounds=[0.5, 5]
-            )
-        ),
+        request(histogram(count="6", sum=12.5, min=0.1, max=9, bucketCounts=["1", "2", 3], explicitBounds=[0.5, 5])),
     )
     assert buckets(points) == [("0.5", 1), ("5.0", 3), ("+Inf", 6)]
     assert others(points) == {
@@ -151,9 +143,7 @@ def test_buckets_are_the_running_total_and_end_at_the_count(station, counts):
     bounds = [0.25 * 2**i for i in range(len(counts) - 1)]
     points = read(
         station,
-        request(
-            histogram(count=str(sum(counts)), bucketCounts=list(map(str, counts)), explicitBounds=bounds)
-        ),
+        request(histogram(count=str(sum(counts)), bucketCounts=list(map(str, counts)), explicitBounds=bounds)),
     )
     found = buckets(points)
     assert [value for _, value in found] == list(accumulate(counts))
@@ -211,9 +201,7 @@ def test_exponential_buckets_rise_end_at_the_count_and_bound_like_the_data_model
     base = 2 ** (2**-scale)
     above = [bound for bound in bounds if 0 < bound < float("inf")]
     assert above == pytest.approx([base ** (offset + i + 1) for i in range(len(positive))])
-    assert [-b for b in bounds if b < 0][::-1] == pytest.approx(
-        [base ** (offset + i) for i in range(len(negative))]
-    )
+    assert [-b for b in bounds if b < 0][::-1] == pytest.approx([base ** (offset + i) for i in range(len(negative))])
 
 
 def test_a_summary_has_its_quantiles(station):

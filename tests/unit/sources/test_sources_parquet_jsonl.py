@@ -67,8 +67,7 @@ def test_labels_in_parquet_may_be_a_map_a_struct_or_json(station):
         parquet(
             station,
             f"{name}.parquet",
-            f"SELECT TIMESTAMPTZ '2026-01-01' AS ts, 1.0 AS value, 's' AS service, 'm' AS metric, {labels} "
-            f"AS labels",
+            f"SELECT TIMESTAMPTZ '2026-01-01' AS ts, 1.0 AS value, 's' AS service, 'm' AS metric, {labels} AS labels",
         )
     assert [p["labels"] for p in station.read(station.files("*.parquet"))] == [{"x": "1"}] * 3
 
@@ -102,9 +101,7 @@ def test_a_path_with_glob_characters_is_one_file(station):
 
 
 def test_the_parquet_relation_stays_a_projection(station):
-    parquet(
-        station, "a.parquet", "SELECT now() AS ts, 1.0 AS value, 's' AS service, 'm' AS metric FROM range(10)"
-    )
+    parquet(station, "a.parquet", "SELECT now() AS ts, 1.0 AS value, 's' AS service, 'm' AS metric FROM range(10)")
     files = reader(SOURCE.validate_python(station.files("*.parquet")), home=station.home, base=station.home)
     [item] = files.plan({}, station.now())
     [(_, plan)] = station.con.execute(f"EXPLAIN {files.relation(station.con, item)}").fetchall()
@@ -116,7 +113,8 @@ def test_json_lines_take_objects_in_any_key_order_and_other_keys_become_labels(s
     station.write(
         "a.jsonl",
         '{"metric": "m", "value": "2.5", "service": "s", "time": 1767225600000, "unit": "s", '
-        '"kind": "delta", "region": "eu", "n": 1, "nothing": null, "deep": {"a": 1}, "labels": {"host": "h"}}\n'
+        '"kind": "delta", "region": "eu", "n": 1, "nothing": null, "deep": {"a": 1}, '
+        '"labels": {"host": "h"}}\n'
         '{"ts": "2026-01-01T00:00:00Z", "value": 3, "service": "s", "metric": "m"}\n',
     )
     rich, poor = station.read(station.files("a.jsonl", labels={"env": "p"}))

@@ -29,9 +29,7 @@ def values(points: list[dict[str, Any]], metric: str, **labels: str) -> list[flo
 
 
 def test_series_are_read_with_their_labels_kinds_and_units(station, prometheus):
-    points = station.read(
-        declared(prometheus.url, matchers=['{__name__=~"shop_.*_total|shop_q.*|shop_dur.*"}'])
-    )
+    points = station.read(declared(prometheus.url, matchers=['{__name__=~"shop_.*_total|shop_q.*|shop_dur.*"}']))
     assert all(p["service"] == "shop" and p["problem"] is None for p in points)
     assert {p["metric"]: p["kind"] for p in points} == {
         "shop_requests_total": "counter",
@@ -128,10 +126,7 @@ def test_kinds_follow_the_metadata_and_without_it_the_names():
         "g_total": [{"type": "gauge"}],
         "c": [{"type": "counter"}],
     }
-    found = {
-        name: kind_of(name, metadata)
-        for name in ("a", "h_bucket", "h_sum", "s", "s_count", "g_count", "g_total")
-    }
+    found = {name: kind_of(name, metadata) for name in ("a", "h_bucket", "h_sum", "s", "s_count", "g_count", "g_total")}
     assert found == {
         "a": "counter",
         "h_bucket": "counter",
