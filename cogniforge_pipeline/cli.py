@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.settings import load_settings
+from cogniforge_pipeline.settings import Settings, load_settings
 
 app = typer.Typer(
     name="cogniforge",
@@ -73,7 +73,7 @@ def run(
     from cogniforge_pipeline import runner, summary
     from cogniforge_pipeline.definitions import open_home
 
-    opened = open_home(load_settings(home))
+    opened = open_home(_existing(home))
     with summary.Progress(err, opened) as progress:
         report = runner.run(
             opened,
@@ -96,7 +96,7 @@ def ui(
     """Start the Dagster UI and its daemon on this home."""
     from cogniforge_pipeline.ui import serve
 
-    raise typer.Exit(serve(load_settings(home), port, out))
+    raise typer.Exit(serve(_existing(home), port, out))
 
 
 @app.command()
@@ -112,7 +112,7 @@ def sql(
     """Query the lake, read-only."""
     from cogniforge_pipeline import sql_shell
 
-    sql_shell.show(load_settings(home), query, at=at, form=format, output=output, console=out)
+    sql_shell.show(_existing(home), query, at=at, form=format, output=output, console=out)
 
 
 @app.command()
@@ -125,7 +125,7 @@ def export(
     from cogniforge_pipeline.definitions import open_home
     from cogniforge_pipeline.reports.export import export_parquet, publish_duckdb
 
-    opened = open_home(load_settings(home))
+    opened = open_home(_existing(home))
     for name in table or ():
         if name not in opened.contracts:
             raise CogniforgeError(f"there is no table {name}", f"tables: {', '.join(sorted(opened.contracts))}")
@@ -159,8 +159,15 @@ def maintain(
     from cogniforge_pipeline.definitions import open_home
     from cogniforge_pipeline.lake import maintain as work
 
-    for step, count in work(open_home(load_settings(home)).lake, keep_days=keep_days).items():
+    for step, count in work(open_home(_existing(home)).lake, keep_days=keep_days).items():
         out.print(f"{step.replace('_', ' ')}: {count}")
+
+
+def _existing(home: Path | None) -> Settings:
+    settings = load_settings(home)
+    if not settings.home.is_dir():
+        raise CogniforgeError(f"there is no home at {settings.home}", f"make one with: cogniforge init {settings.home}")
+    return settings
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -15,7 +15,9 @@ _URI = re.compile(
     r"postgres(?:ql)?://(?:(?P<account>[^@/?]*)@)?(?P<places>[^@/?]*)(?:/(?P<dbname>[^?]*))?(?:\?(?P<options>.*))?"
 )
 _PLACE = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]*)(?::(?P<port>\d*))?")
-_PAIR = re.compile(r"\s*(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)", re.S)
+_PAIR = re.compile(
+    r"\s*(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)", re.S
+)
 
 
 def parse(text: str) -> dict[str, str]:
@@ -23,7 +25,7 @@ def parse(text: str) -> dict[str, str]:
 
     Raises ValueError, which says nothing of the text, when it is neither.
     """
-    return _uri(text) if "://" in text.split("=")[0] else _pairs(text)
+    return _uri(text) if "://" in text.partition("=")[0] else _pairs(text)
 
 
 def render(parameters: Mapping[str, str]) -> str:

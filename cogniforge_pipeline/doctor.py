@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from cogniforge_pipeline.errors import CogniforgeError
@@ -41,7 +42,7 @@ def examine(home: Home) -> list[Finding]:
         ("input", _input),
         ("quarantine", _quarantine),
     )
-    for topic, look in topics:
+    for topic, look in topics if home.settings.home.is_dir() else topics[:1]:
         try:
             found += look(home)
         except CogniforgeError as error:
@@ -93,13 +94,24 @@ def _declarations(home: Home) -> Iterator[Finding]:
         yield Finding("declarations", "ok", f"{home.settings.platform}: {text}")
 
 
+def _no_lake(home: Home) -> bool:
+    kind, _, place = home.settings.catalog.partition(":")
+    return kind == "sqlite" and not Path(place).exists()
+
+
 def _lake(home: Home) -> Iterator[Finding]:
+    if _no_lake(home):
+        hint = f"make it with: cogniforge run --home {home.settings.home}"
+        yield Finding("lake", "warn", "there is no lake yet", hint)
+        return
     cursor = home.lake.cursor()
     snapshot = home.lake.snapshot_id(cursor)
     yield Finding("lake", "ok", f"{home.settings.data}, snapshot {snapshot}, newest telemetry {home.as_of():%F %T} UTC")
 
 
 def _input(home: Home) -> Iterator[Finding]:
+    if _no_lake(home):
+        return
     rows = home.lake.cursor().execute(
         f"SELECT source, item, reason, hint FROM {LEDGER} "
         "QUALIFY row_number() OVER (PARTITION BY source, item ORDER BY ingested_at DESC) = 1 AND status = 'refused' "
@@ -112,6 +124,8 @@ def _input(home: Home) -> Iterator[Finding]:
 
 
 def _quarantine(home: Home) -> Iterator[Finding]:
+    if _no_lake(home):
+        return
     cursor = home.lake.cursor()
     clean = True
     for contract in home.contracts.values():

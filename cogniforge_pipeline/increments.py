@@ -28,25 +28,34 @@ CHUNK_DAYS = 31
 
 @dataclass(frozen=True)
 class Plan:
-    """What to compute: `days` for a fact (empty: nothing), `stale` for a decision, and why in words."""
+    """What to compute: `days` for a fact (empty: nothing), `stale` for a decision, why in words, and `as_of`.
+
+    `version` is the one that the result replaces, `inputs` are the versions that it reads at least.
+    """
 
     inputs: Mapping[str, int]
     version: int
     days: tuple[date, ...]
     stale: bool
     reason: str
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Request:
     """What a run asks for: `as_of`; days [first, after) of a fact, or None for all; whether unchanged days may be
-    left alone."""
+    left alone. `newest` gives the newest telemetry's time where no `as_of` was asked for."""
 
     run_id: str
     as_of: datetime | None = None
     first: date | None = None
     after: date | None = None
     only_changed: bool = True
+    newest: Callable[[], datetime] | None = None
+
+    def moment(self) -> datetime | None:
+        """The `as_of` of a plan that is made now: telemetry may have grown since the request was made."""
+        return self.newest() if self.newest else self.as_of
 
     def wants(self, day: date) -> bool:
         return (self.first is None or day >= self.first) and (self.after is None or day < self.after)
@@ -55,43 +64,49 @@ class Request:
 def plan_days(
     cursor: Connection, table: str, inputs: Mapping[str, bool], *, lookback: int, code: str, request: Request
 ) -> Plan:
-    """The days of a fact to compute. `inputs` maps each table to whether it is a fact itself (has days)."""
+    """The days of a fact to compute. `inputs` maps each table to whether it is a fact itself (has days).
+
+    Each day is judged by the entry that made it last, for a run over a few days says nothing of the others.
+    """
+    entry = publish.last(cursor, table)  # first: whoever publishes after this makes our result superseded
+    as_of = request.moment()
     now = publish.versions(cursor)
-    entry = publish.last(cursor, table)
     facts = [name for name, is_fact in inputs.items() if is_fact]
-    universe = _days(cursor, {name: 0 for name in facts})
-    reason = "days that new data touched"
+    due = _due(cursor, table, facts, lookback, code)
+    days = {day for day, is_due in due.items() if is_due or not request.only_changed}
     if not request.only_changed:
-        days, reason = universe, "asked for"
-    elif entry is None or entry["code_version"] != code:
-        days, reason = universe, "first time" if entry is None else "the definition changed"
+        reason = "asked for"
+    elif entry is None:
+        reason = "first time"
     else:
-        seen = entry["inputs"]
-        assert isinstance(seen, dict)
-        days = _days(cursor, {name: int(seen.get(name, 0)) for name in facts})
-        days = {day + timedelta(n) for day in days for n in range(lookback + 1)} & universe
+        reason = "days that new data touched" if entry["code_version"] == code else "the definition changed"
     chosen = tuple(sorted(day for day in days if request.wants(day)))
     version = int(str(entry["version"])) if entry else 0
-    return Plan({name: now.get(name, 0) for name in inputs}, version, chosen, bool(chosen), reason)
+    return Plan({name: now.get(name, 0) for name in inputs}, version, chosen, bool(chosen), reason, as_of)
 
 
 def plan_decision(cursor: Connection, table: str, inputs: Sequence[str], *, code: str, request: Request) -> Plan:
     """Whether a decision must be made again: an input, its definition or `as_of` is another one than last time."""
+    entry = publish.last(cursor, table)  # first: whoever publishes after this makes our result superseded
+    as_of = request.moment()
     now = publish.versions(cursor)
-    entry = publish.last(cursor, table)
     current = {name: now.get(name, 0) for name in inputs}
+    version = int(str(entry["version"])) if entry else 0
+
+    def plan(stale: bool, reason: str) -> Plan:
+        return Plan(current, version, (), stale, reason, as_of)
+
     if entry is None:
-        return Plan(current, 0, (), True, "first time")
-    version = int(str(entry["version"]))
+        return plan(True, "first time")
     if not request.only_changed:
-        return Plan(current, version, (), True, "asked for")
+        return plan(True, "asked for")
     if entry["code_version"] != code:
-        return Plan(current, version, (), True, "the definition changed")
+        return plan(True, "the definition changed")
     if entry["inputs"] != current:
-        return Plan(current, version, (), True, "an input changed")
-    if entry["as_of"] != request.as_of:
-        return Plan(current, version, (), True, "another as_of")
-    return Plan(current, version, (), False, "nothing new")
+        return plan(True, "an input changed")
+    if entry["as_of"] != as_of:
+        return plan(True, "another as_of")
+    return plan(False, "nothing new")
 
 
 @dataclass(frozen=True)
@@ -123,7 +138,7 @@ def materialize(
         if not plan.stale:
             return Outcome(plan, None)
         circumstances = Circumstances(
-            request.run_id, request.as_of, code, plan.inputs, {contract.name: plan.version}
+            request.run_id, plan.as_of, code, plan.inputs, {contract.name: plan.version}
         )
         with publish.stage(
             cursor,
@@ -132,7 +147,7 @@ def materialize(
             mode=mode,
             run_id=request.run_id,
             days=plan.days,
-            as_of=request.as_of,
+            as_of=plan.as_of,
         ) as staged:
             try:
                 return Outcome(plan, publish.publish(lake, cursor, [staged], circumstances)[0])
@@ -163,7 +178,7 @@ def materialize_query(lake: Lake, contract: Contract, query: Query, facts: Mappi
         lake,
         contract,
         lambda cursor: plan_decision(cursor, query.name, list(facts), code=code, request=request),
-        lambda _, __: [query.bind(as_of=request.as_of)],
+        lambda _, plan: [query.bind(as_of=plan.as_of)],
         code=code,
         request=request,
     )
@@ -200,7 +215,7 @@ def fact_span(home: Home) -> tuple[date, date] | None:
         code = code_version(contract, query.digest)
         plan = plan_days(cursor, query.name, facts, lookback=query.lookback, code=code, request=request)
         later = {day + timedelta(n) for name in facts for day in due.get(name, ()) for n in range(query.lookback + 1)}
-        universe = _days(cursor, {name: 0 for name, is_fact in facts.items() if is_fact})
+        universe = set(_due(cursor, query.name, [n for n, is_fact in facts.items() if is_fact], query.lookback, code))
         due[query.name] = set(plan.days) | (later & (universe | {day for days in due.values() for day in days}))
     days = {day for chosen in due.values() for day in chosen}
     return (min(days), max(days) + timedelta(1)) if days else None
@@ -220,13 +235,20 @@ def in_order(home: Home) -> list[Query]:
     return [left[name] for name in order.static_order()]
 
 
-def _days(cursor: Connection, since: Mapping[str, int]) -> set[date]:
-    """The days that publications of these tables after these versions touched."""
-    found: set[date] = set()
-    for table, version in since.items():
-        rows = cursor.execute(
-            f"SELECT DISTINCT unnest(days) FROM {MATERIALIZATIONS} WHERE table_name = ? AND version > ?",
-            [table, version],
-        ).fetchall()
-        found |= {row[0] for row in rows}
-    return found
+def _due(cursor: Connection, table: str, facts: Sequence[str], lookback: int, code: str) -> dict[date, bool]:
+    """Every day that the inputs have, and whether the table's rows of that day are older than an input or `code`."""
+    rows = cursor.execute(
+        "WITH touched AS ("
+        f"SELECT table_name, unnest(days) AS day, version FROM {MATERIALIZATIONS} WHERE table_name IN (SELECT unnest(?))"
+        "), reached AS ("
+        "SELECT table_name, day + n::INTEGER AS day, max(version) AS version FROM touched, range(? + 1) AS later (n) "
+        "GROUP BY ALL"
+        "), made AS ("
+        "SELECT day, arg_max(inputs, version) AS inputs, arg_max(code_version, version) AS code FROM ("
+        f"SELECT unnest(days) AS day, version, inputs, code_version FROM {MATERIALIZATIONS} WHERE table_name = ?"
+        ") GROUP BY day"
+        ") SELECT day, bool_or(m.code IS NULL OR m.code <> ? OR r.version > coalesce(m.inputs[r.table_name], 0)) "
+        "FROM reached AS r LEFT JOIN made AS m USING (day) WHERE day IN (SELECT day FROM touched) GROUP BY day",
+        [list(facts), lookback, table, code],
+    ).fetchall()
+    return dict(rows)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shutil
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -27,6 +30,7 @@ Connection = duckdb.DuckDBPyConnection
 
 CATALOG = "lake"
 LOCK_TIMEOUT_SECONDS = 600
+COPY_SECONDS = 30
 _LOCKS = "locks"
 _ADVISORY_LOCK = 0x636F676E  # one number for all writers of one PostgreSQL database
 _HOLD = (
@@ -54,6 +58,13 @@ class Snapshot:
         return f"{name} {value}"
 
 
+@dataclass
+class Commit:
+    """What a transaction made: `snapshot` is its id, once the block has ended."""
+
+    snapshot: int = 0
+
+
 class Lake:
     """One process's door to the lake; `Lake.of(settings)` gives the one that this process already has.
 
@@ -64,7 +75,9 @@ class Lake:
         self.settings = settings
         self.read_only = read_only or snapshot is not None
         self._commits = threading.Lock()
-        self._connection = _connect(settings, read_only=self.read_only, snapshot=snapshot)
+        self._copy = _private_catalog(settings) if self.read_only else None
+        catalog = f"sqlite:{Path(self._copy.name) / _COPY}" if self._copy else settings.catalog
+        self._connection = _connect(settings, catalog, read_only=self.read_only, snapshot=snapshot)
 
     @staticmethod
     def of(settings: Settings) -> Lake:
@@ -79,9 +92,11 @@ class Lake:
 
     def close(self) -> None:
         self._connection.close()
+        if self._copy:
+            self._copy.cleanup()
 
     @contextmanager
-    def transaction(self, cursor: Connection) -> Iterator[None]:
+    def transaction(self, cursor: Connection) -> Iterator[Commit]:
         """All of the block or nothing of it, while no other process commits.
 
         Keep the block short: compute before it. Raises LakeError when the lock is not had within LOCK_TIMEOUT_SECONDS
@@ -89,10 +104,11 @@ class Lake:
         """
         if self.read_only:
             raise LakeError("this lake is open for reading only", "write through a run, or through the Python API")
+        commit = Commit()
         with self._commits, self._lock() as still_held:
             try:
                 cursor.execute("BEGIN")
-                yield
+                yield commit
                 still_held()
                 cursor.execute("COMMIT")
             except BaseException as error:
@@ -100,6 +116,7 @@ class Lake:
                 if isinstance(error, duckdb.Error):
                     raise explain(error, self.settings) from error
                 raise
+            commit.snapshot = self.snapshot_id(cursor)
 
     def snapshot_id(self, cursor: Connection) -> int:
         """The id of the newest published snapshot."""
@@ -191,6 +208,8 @@ def explain(error: Exception, settings: Settings) -> LakeError:
     text = settings.redact(str(error)).strip()
     if "Unable to connect to Postgres" in text:
         return LakeError(f"the catalog cannot be reached: {text}", "check COGNIFORGE_CATALOG, user and password")
+    if "No snapshot found" in text:
+        return LakeError(text, "list the snapshots with: cogniforge sql \"FROM ducklake_snapshots('lake')\"")
     if "lock timeout" in text:
         return LakeError(
             f"another process has been committing to the lake for more than {LOCK_TIMEOUT_SECONDS} s",
@@ -201,21 +220,78 @@ def explain(error: Exception, settings: Settings) -> LakeError:
             f"the data at {settings.data} cannot be reached: {text}",
             "check COGNIFORGE_DATA, AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
-    if "No space left" in text or "not enough space" in text.lower():
-        return LakeError(f"the disk of the lake is full: {text}", f"free space for {settings.data}, then run again")
+    if any(words in text.lower() for words in _FULL):
+        return LakeError(f"the disk is full: {text}", f"free space for {_places(settings)}, then run again")
     if "readonly" in text.lower() or "read-only" in text.lower() or "Permission denied" in text:
-        return LakeError(f"the lake cannot be written: {text}", f"make {settings.catalog} and {settings.data} writable")
+        return LakeError(f"the lake cannot be written: {text}", f"make {_places(settings)} writable")
+    if "creating a new DuckLake is explicitly disabled" in text:
+        return _no_lake(settings)
+    if "does not match existing data path" in text:
+        return LakeError(f"the lake's data lies elsewhere: {text}", "set COGNIFORGE_DATA to where it lies")
     return LakeError(f"the lake refused: {text}", "run `cogniforge doctor`")
 
 
+_FULL = ("no space left", "not enough space", "disk is full", "max_temp_directory_size")
+"""Words of the system, DuckDB's checkpoints, SQLite and DuckDB's spilling."""
+
+
+def _no_lake(settings: Settings) -> LakeError:
+    return LakeError(f"there is no lake at {settings.catalog}", "make one with `cogniforge run`")
+
+
+def _places(settings: Settings) -> str:
+    places = [settings.catalog.removeprefix("sqlite:"), settings.data, str(settings.home)]
+    return " and ".join(dict.fromkeys(place for place in places if place.startswith("/")))
+
+
 def _rollback(cursor: Connection) -> None:
-    try:
+    with suppress(duckdb.Error):  # the failed statement may have ended the transaction
         cursor.execute("ROLLBACK")
-    except duckdb.Error:
-        pass  # the failed statement has already ended the transaction
 
 
-def _connect(settings: Settings, *, read_only: bool, snapshot: Snapshot | None) -> Connection:
+_COPY = "catalog.sqlite"
+
+
+def _private_catalog(settings: Settings) -> tempfile.TemporaryDirectory[str] | None:
+    """A copy of an embedded catalog that this user may read but not write, or None where none is needed.
+
+    SQLite has to write beside a catalog even to read it. The copy is what the lake was at this moment: what is
+    committed later is not in it. Raises LakeError.
+    """
+    kind, _, where = settings.catalog.partition(":")
+    if kind != "sqlite" or not Path(where).exists():
+        return None
+    if os.access(where, os.W_OK) and os.access(Path(where).parent, os.W_OK):
+        return None
+    files = [Path(where), Path(f"{where}-wal")]
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="cogniforge-", ignore_cleanup_errors=True)
+        deadline = time.monotonic() + COPY_SECONDS
+        while time.monotonic() < deadline:
+            before = [_state(file) for file in files]
+            for file in files:
+                copy = Path(folder.name) / file.name.replace(files[0].name, _COPY, 1)
+                copy.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(file, copy)
+            if before == [_state(file) for file in files]:
+                return folder
+            time.sleep(0.05)
+    except OSError as error:
+        raise explain(error, settings) from error
+    raise LakeError(f"{where} changed all the time while it was copied", "try again, or get the right to write there")
+
+
+def _state(file: Path) -> tuple[int, int] | None:
+    """Changes whenever the file does; None without a file."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _connect(settings: Settings, catalog: str, *, read_only: bool, snapshot: Snapshot | None) -> Connection:
     connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": "false"})
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET GLOBAL preserve_insertion_order = true")
@@ -224,15 +300,17 @@ def _connect(settings: Settings, *, read_only: bool, snapshot: Snapshot | None) 
     if settings.threads:
         connection.execute(f"SET GLOBAL threads = {settings.threads}")
     load_extension(connection, "ducklake")
-    kind, _, where = settings.catalog.partition(":")
+    kind, _, where = catalog.partition(":")
     options = [f"DATA_PATH {literal(settings.data)}"]
     try:
         if kind == "sqlite":
             load_extension(connection, "sqlite-scanner")
             if not read_only:
                 Path(where).parent.mkdir(parents=True, exist_ok=True)
-            elif not Path(where).exists():
-                raise LakeError(f"there is no lake at {where}", "make one with `cogniforge run`")
+            elif not Path(where).exists() or not Path(where).stat().st_size:
+                raise _no_lake(settings)
+            if settings.data == str(Path(settings.catalog.partition(":")[2]).parent / "data"):
+                options.append("OVERRIDE_DATA_PATH TRUE")  # the folder was moved or mounted elsewhere as a whole
             options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 60000"]
         else:
             load_extension(connection, "postgres-scanner")
@@ -242,6 +320,8 @@ def _connect(settings: Settings, *, read_only: bool, snapshot: Snapshot | None) 
                 connection.execute(f"ATTACH {literal(where)} AS {_LOCKS} (TYPE postgres)")
         if settings.data.startswith("s3://"):
             load_extension(connection, "httpfs")
+            for copied in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
+                connection.execute(f"SET GLOBAL {copied} = ''")  # httpfs shows AWS_* of the environment as settings
             parameters = ", ".join(f"{key} {literal(value)}" for key, value in settings.s3.items())
             connection.execute(f"CREATE SECRET cogniforge (TYPE s3{', ' + parameters if parameters else ''})")
         elif not read_only:

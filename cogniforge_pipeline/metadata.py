@@ -11,8 +11,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
-from cogniforge_pipeline.contracts import Audit, Contract, RuleResult
+from cogniforge_pipeline.contracts import Audit, Contract, Rule
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import Outcome, Plan, Request
 from cogniforge_pipeline.lake import Connection
@@ -20,6 +21,7 @@ from cogniforge_pipeline.publish import AuditFailed, Publication, midnight
 from cogniforge_pipeline.sqltext import ident, literal, qualified
 
 PREVIEW_ROWS = 10
+_EVALUATED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 AS_OF_TAG = "cogniforge/as_of"
 CHANGED_TAG = "cogniforge/only_changed"
 
@@ -75,7 +77,7 @@ def checks(contract: Contract) -> list[dg.AssetCheckSpec]:
             name=rule.name,
             asset=contract.key,
             description=rule.description,
-            blocking=rule.kind == "table" and rule.severity == "ERROR",
+            blocking=_blocks(rule),
         )
         for rule in contract.rules
     ]
@@ -95,11 +97,17 @@ def request(context: dg.AssetExecutionContext, home: Home) -> Request:
         first=first,
         after=after,
         only_changed=tags.get(CHANGED_TAG, "false" if first else "true") == "true",
+        newest=None if as_of else home.as_of,
     )
 
 
 def report(
-    home: Home, contract: Contract, work: Callable[[], Outcome], *, plot: Plot | None = None
+    context: dg.AssetExecutionContext,
+    home: Home,
+    contract: Contract,
+    work: Callable[[], Outcome],
+    *,
+    plot: Plot | None = None,
 ) -> Step:
     """Runs the work of one step and reports it: a check result for each rule, then the materialization.
 
@@ -110,7 +118,7 @@ def report(
     except AuditFailed as error:
         yield from failed(home, error)
         raise dg.Failure(str(error), allow_retries=False) from error
-    yield from results(home, contract, outcome.publication, outcome.plan, plot=plot)
+    yield from results(context, home, contract, outcome.publication, outcome.plan, plot=plot)
 
 
 def failed(home: Home, error: AuditFailed) -> Iterator[dg.AssetCheckResult]:
@@ -126,42 +134,92 @@ def failed(home: Home, error: AuditFailed) -> Iterator[dg.AssetCheckResult]:
 
 
 def results(
-    home: Home, contract: Contract, publication: Publication | None, plan: Plan | None, *, plot: Plot | None = None
+    context: dg.AssetExecutionContext,
+    home: Home,
+    contract: Contract,
+    publication: Publication | None,
+    plan: Plan | None,
+    *,
+    plot: Plot | None = None,
 ) -> Step:
     """The check results and the materialization of one publication; of none, that nothing had to be done."""
     reason = {"reason": plan.reason} if plan else {}
     if publication is None:
+        yield from _last_check_results(context.instance, contract)
         yield dg.MaterializeResult(asset_key=contract.key, metadata={"unchanged": True, **reason})
         return
     yield from check_results(contract, publication.audit)
     cursor = home.lake.cursor()
-    metadata: dict[str, Any] = {
-        "dagster/row_count": _rows(cursor, contract),
-        "rows_published": publication.rows,
-        "rows_quarantined": publication.quarantined,
-        "snapshot": publication.snapshot,
-        "version": publication.version,
-        "days": len(publication.days),
-        "preview": preview(cursor, contract, publication.days),
-        **reason,
-    }
-    chart = plot(cursor, publication) if plot else None
-    if chart is not None:
-        metadata["plot"] = dg.MetadataValue.md(_markdown(chart))
+    context.add_asset_metadata(
+        _shown(cursor, contract, publication, plot), dg.AssetKey(contract.key), _newest_partition(context)
+    )
     yield dg.MaterializeResult(
-        asset_key=contract.key, metadata=metadata, data_version=dg.DataVersion(str(publication.version))
+        asset_key=contract.key,
+        metadata={
+            "dagster/row_count": _rows(cursor, contract),
+            "rows_published": publication.rows,
+            "rows_quarantined": publication.quarantined,
+            "snapshot": publication.snapshot,
+            "version": publication.version,
+            "days": len(publication.days),
+            **reason,
+        },
+        data_version=dg.DataVersion(str(publication.version)),
     )
 
 
+def _shown(
+    cursor: Connection, contract: Contract, publication: Publication, plot: Plot | None
+) -> dict[str, dg.MetadataValue[Any]]:
+    """What is too large to be repeated for each day of a run."""
+    found = {"preview": preview(cursor, contract, publication.days)}
+    chart = plot(cursor, publication) if plot else None
+    if chart is not None:
+        found["plot"] = dg.MetadataValue.md(_markdown(chart))
+    return found
+
+
+def _newest_partition(context: dg.AssetExecutionContext) -> str | None:
+    """The day whose event the UI shows first."""
+    if context.has_partition_key or context.has_partition_key_range:
+        return context.partition_key_range.end
+    return None
+
+
 def check_results(contract: Contract, audit: Audit) -> Iterator[dg.AssetCheckResult]:
-    """One Dagster check result for each rule of an audit."""
+    """One Dagster check result for each rule of an audit; where rows were set aside, with the query that shows them."""
     for result in audit.results:
+        aside = {} if result.passed or result.rule.kind == "table" else {"see": _aside(contract, result.rule)}
         yield dg.AssetCheckResult(
             asset_key=contract.key,
             check_name=result.rule.name,
             passed=result.passed,
-            severity=_severity(result),
-            metadata={"failing": result.failing, "observed": str(result.observed), "message": result.message},
+            severity=_severity(result.rule),
+            metadata={
+                "failing": result.failing,
+                "observed": str(result.observed),
+                "message": result.message,
+                **aside,
+            },
+        )
+
+
+def _last_check_results(instance: dg.DagsterInstance, contract: Contract) -> Iterator[dg.AssetCheckResult]:
+    """The check results of a table that was left as it is: what was last found still holds.
+
+    Without them its checks would count as skipped, and what waits for a blocking one would wait forever. A published
+    table keeps its blocking rules, whoever published it.
+    """
+    for rule in contract.rules:
+        key = dg.AssetCheckKey(dg.AssetKey(contract.key), rule.name)
+        found = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=_EVALUATED)
+        last = found[0].evaluation if found else None
+        yield dg.AssetCheckResult(
+            asset_key=contract.key,
+            check_name=rule.name,
+            passed=last is None or last.passed or _blocks(rule),
+            severity=_severity(rule),
+            metadata=last.metadata if last else {"message": "published before, not judged again"},
         )
 
 
@@ -179,9 +237,17 @@ def preview(cursor: Connection, contract: Contract, days: Iterable[date] = ()) -
     return dg.MetadataValue.md("\n".join(lines))
 
 
-def _severity(result: RuleResult) -> dg.AssetCheckSeverity:
-    blocks = result.rule.kind == "table" and result.rule.severity == "ERROR"
-    return dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN
+def _blocks(rule: Rule) -> bool:
+    return rule.kind == "table" and rule.severity == "ERROR"
+
+
+def _severity(rule: Rule) -> dg.AssetCheckSeverity:
+    return dg.AssetCheckSeverity.ERROR if _blocks(rule) else dg.AssetCheckSeverity.WARN
+
+
+def _aside(contract: Contract, rule: Rule) -> dg.MetadataValue[Any]:
+    query = f"SELECT row, reason FROM {quarantine(contract)} WHERE list_contains(rules, {literal(rule.name)})"
+    return dg.MetadataValue.md(f"```sql\n{query}\n```")
 
 
 def _schema(contract: Contract) -> dg.TableSchema:

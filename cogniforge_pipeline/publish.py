@@ -15,7 +15,7 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
@@ -30,8 +30,8 @@ from cogniforge_pipeline.sqltext import ident, literal, qualified
 
 MATERIALIZATIONS = "data_mesh.materializations"
 QUALITY = "data_mesh.quality_metrics"
-ATTEMPTS = 5
-"""How often a caller computes again after Superseded."""
+ATTEMPTS = 20
+"""So often a caller starts over after Superseded. Each time another process did publish, so somebody always goes on."""
 
 _names = itertools.count(1)
 
@@ -169,7 +169,8 @@ def stage(
                 f"{contract.name} could not be computed: {str(error).strip()}",
                 f"its query must give the columns of contracts/{contract.schema}/{contract.table}.yaml",
             ) from error
-        audit = contracts.audit(cursor, contract, raw, as_of=as_of)
+        ordered = len(selects) == 1 and bool(contract.sort_by)
+        audit = contracts.audit(cursor, contract, raw, as_of=as_of, ordered=ordered)
         if audit.blocking:
             raise AuditFailed(contract, audit)
         aside = list(refused)
@@ -193,11 +194,9 @@ def publish(
 
     Raises Superseded when one of the tables has another version than expected; LakeError when the commit fails.
     """
-    written: list[Publication] = []
-    with lake.transaction(cursor):
+    with lake.transaction(cursor) as made:
         written = commit(cursor, staged, circumstances)
-    snapshot = lake.snapshot_id(cursor)
-    return [Publication(**{**vars(p), "snapshot": snapshot}) for p in written]
+    return [replace(publication, snapshot=made.snapshot) for publication in written]
 
 
 def commit(cursor: Connection, staged: Sequence[Staged], circumstances: Circumstances) -> list[Publication]:

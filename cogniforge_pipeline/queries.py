@@ -137,7 +137,8 @@ def _options(path: Path, text: str) -> int:
 
 def _tables(path: Path, text: str) -> Iterator[str]:
     with duckdb.connect(":memory:") as parser:
-        row = parser.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
+        # a literal, for DuckDB imports pandas as soon as a value is bound: a second of each process's start
+        row = parser.execute(f"SELECT json_serialize_sql({literal(text)})").fetchone()
     tree = json.loads(row[0]) if row else {}
     if tree.get("error"):
         raise QueryInvalid(f"{path}: {tree.get('error_message')}", "a table's file holds exactly one SELECT")

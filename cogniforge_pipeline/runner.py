@@ -6,9 +6,11 @@ Belongs here: the order of the three runs and what they reported. Does not: prin
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import uuid
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -44,12 +46,16 @@ Listener = Callable[[str, str, str], None]
 
 
 def instance_of(settings: Settings) -> dg.DagsterInstance:
-    """The home's own Dagster instance; its folder is made when it is not there."""
+    """The home's own Dagster instance; its folder is made when it is not there. Raises CogniforgeError."""
     folder = settings.dagster_home
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "dagster.yaml").exists():
-        shutil.copyfile(packaged("dagster.yaml"), folder / "dagster.yaml")
-    os.environ.update(settings.environment())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "dagster.yaml").exists():
+            shutil.copyfile(packaged("dagster.yaml"), folder / "dagster.yaml")
+    except OSError as error:
+        raise CogniforgeError(
+            f"{folder} cannot be written: {error.strerror}", "give this user the right to write in the home"
+        ) from error
     return dg.DagsterInstance.from_config(str(folder))
 
 
@@ -91,16 +97,19 @@ def run(
 
 
 def _selected(graph: dg.AssetGraph, select: str | None) -> set[dg.AssetKey]:
+    if select is None:
+        return set(graph.get_all_asset_keys())
+    names = sorted(key.to_user_string() for key in graph.get_all_asset_keys())
+    near = difflib.get_close_matches(select.removeprefix("key:").strip('"+*'), names, 1)
+    hint = f"did you mean {near[0]}?" if near else f"assets: {', '.join(names)}; or such as group:aiops, aiops/rollup_5m+"
     try:
-        selection = dg.AssetSelection.from_string(select) if select else dg.AssetSelection.all()
-        keys = set(selection.resolve(graph))
-    except Exception as error:
-        raise CogniforgeError(
-            f"--select {select!r} is not an asset selection: {error}",
-            "examples: aiops/rollup_5m, group:aiops, key:sre/burn_rates+",
-        ) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            keys = set(dg.AssetSelection.from_string(select).resolve(graph))
+    except dg.DagsterError as error:
+        raise CogniforgeError(f"--select {select!r} is not a selection of this home's assets", hint) from error
     if not keys:
-        raise CogniforgeError(f"--select {select!r} selects nothing", "list the assets with `cogniforge doctor`")
+        raise CogniforgeError(f"--select {select!r} selects nothing", hint)
     return keys
 
 
@@ -129,6 +138,7 @@ def _execute(
         )
         events = result.all_events
     else:
+        os.environ.update(home.settings.environment())  # the processes of the steps find the home by it
         done = dg.execute_job(
             dg.build_reconstructable_job(
                 "cogniforge_pipeline.runner", "job_named", reconstructable_args=(job.name,)

@@ -6,12 +6,14 @@ home and the package. Does not: anything that opens a file or a connection.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from cogniforge_pipeline import conninfo
@@ -21,13 +23,11 @@ EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
 FIRST_DAY = date(2010, 1, 1)
 PASSWORD = "COGNIFORGE_CATALOG_PASSWORD"
 
-_S3 = {
+_SECRET_S3 = {
     "KEY_ID": "AWS_ACCESS_KEY_ID",
     "SECRET": "AWS_SECRET_ACCESS_KEY",
     "SESSION_TOKEN": "AWS_SESSION_TOKEN",
-    "REGION": "AWS_REGION",
 }
-_SECRET_S3 = ("KEY_ID", "SECRET", "SESSION_TOKEN")
 
 _PACKAGE = Path(__file__).resolve().parent
 _CHECKOUT = _PACKAGE.parent
@@ -37,11 +37,12 @@ _CHECKOUT = _PACKAGE.parent
 class Settings:
     """One installation.
 
-    `home` is an absolute folder. `catalog` is `sqlite:<path>` or `postgres:<libpq key=value pairs>`, which never hold the
-    `password`; where that is None, libpq looks in its own places (PGPASSWORD, ~/.pgpass). `data` is a folder or an
-    `s3://bucket/prefix`. `executor` is one of EXECUTORS. `memory_limit` is a DuckDB size such as `4GB`,
-    `threads` the DuckDB threads of one process; None leaves DuckDB's default. `first_day` is the first UTC day that
-    facts may have. `s3` holds the parameters of a DuckDB S3 secret (KEY_ID, SECRET, ENDPOINT, REGION, URL_STYLE, USE_SSL).
+    `home` is an absolute folder. `catalog` is `sqlite:<path>` or `postgres:<libpq key=value pairs>`; those never hold
+    the `password`, and where that is None, libpq looks in its own places (PGPASSWORD, ~/.pgpass). `data` is a folder or
+    an `s3://bucket/prefix`. `executor` is one of EXECUTORS, `executor_config` is Dagster's configuration of it.
+    `memory_limit` is a DuckDB size such as `4GB`, `threads` the DuckDB threads of one process; None leaves DuckDB's
+    default. `first_day` is the first UTC day that facts may have. `s3` holds the parameters of a DuckDB S3 secret
+    (KEY_ID, SECRET, SESSION_TOKEN, ENDPOINT, REGION, URL_STYLE, USE_SSL).
     """
 
     home: Path
@@ -51,6 +52,7 @@ class Settings:
     memory_limit: str | None = None
     threads: int | None = None
     first_day: date = FIRST_DAY
+    executor_config: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
     password: str | None = field(default=None, repr=False)
     s3: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
 
@@ -92,12 +94,16 @@ class Settings:
             chosen["COGNIFORGE_MEMORY_LIMIT"] = self.memory_limit
         if self.threads:
             chosen["COGNIFORGE_THREADS"] = str(self.threads)
-        if self.password:
-            chosen[PASSWORD] = self.password
-        chosen |= {variable: self.s3[key] for key, variable in _S3.items() if key in self.s3}
+        if "REGION" in self.s3:
+            chosen["AWS_REGION"] = self.s3["REGION"]
         if "ENDPOINT" in self.s3:
             scheme = "http" if self.s3.get("USE_SSL") == "false" else "https"
             chosen["AWS_ENDPOINT_URL_S3"] = f"{scheme}://{self.s3['ENDPOINT']}"
+        chosen |= {variable: self.s3[key] for key, variable in _SECRET_S3.items() if key in self.s3}
+        if self.password:
+            chosen[PASSWORD] = self.password
+        if self.executor_config:
+            chosen["COGNIFORGE_EXECUTOR_CONFIG"] = json.dumps(self.executor_config)
         return chosen
 
     def redact(self, text: str) -> str:
@@ -121,14 +127,14 @@ def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | N
         catalog, password = _postgres(catalog)
     elif not catalog.startswith("sqlite:"):
         raise CogniforgeError(
-            "COGNIFORGE_CATALOG: expected sqlite:<path>, postgresql://<user>@<host>/<database> or postgres:<key=value ...>",
+            "COGNIFORGE_CATALOG: expected sqlite:<path>, postgresql://<user>@<host>/<database> or postgres:<key=value>",
             "unset it to keep the catalog inside the home",
         )
     data = env.get("COGNIFORGE_DATA") or str(root / "lake" / "data")
     if "://" in data and not re.match(r"s3://[^/@:]+(/|$)", data):
         raise CogniforgeError(
             "COGNIFORGE_DATA: expected a folder or s3://<bucket>/<prefix>",
-            "another store's address goes into AWS_ENDPOINT_URL, its keys into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            "an address goes into AWS_ENDPOINT_URL, keys go into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     executor = env.get("COGNIFORGE_EXECUTOR") or "in_process"
     if executor not in EXECUTORS:
@@ -141,6 +147,7 @@ def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | N
         catalog=catalog,
         data=data,
         executor=executor,
+        executor_config=_object(env, "COGNIFORGE_EXECUTOR_CONFIG"),
         memory_limit=env.get("COGNIFORGE_MEMORY_LIMIT") or None,
         threads=_whole(env, "COGNIFORGE_THREADS"),
         first_day=_day(env, "COGNIFORGE_FIRST_DAY"),
@@ -150,7 +157,7 @@ def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | N
 
 
 def packaged(folder: str) -> Path:
-    """A folder of the package's own data (`sql`, `contracts`, `examples`, `dagster.yaml`): the checkout's or the wheel's."""
+    """The package's own data (`sql`, `contracts`, `examples`, `dagster.yaml`): the checkout's or the wheel's."""
     inside = _PACKAGE / "_data" / folder
     return inside if inside.exists() else _CHECKOUT / folder
 
@@ -174,6 +181,16 @@ def _day(env: Mapping[str, str], name: str) -> date:
         raise CogniforgeError(f"{name}: expected a day such as 2020-01-31, got {text!r}") from error
 
 
+def _object(env: Mapping[str, str], name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(env.get(name) or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise CogniforgeError(f"{name}: expected a JSON object", 'such as {"max_concurrent": 2} for multiprocess')
+    return found
+
+
 def _postgres(text: str) -> tuple[str, str | None]:
     inner = text.removeprefix("postgres:")
     try:
@@ -183,15 +200,18 @@ def _postgres(text: str) -> tuple[str, str | None]:
             f"COGNIFORGE_CATALOG: {error}", "write postgresql://<user>@<host>:5432/<database>"
         ) from error
     if "sslpassword" in parameters:
-        raise CogniforgeError("COGNIFORGE_CATALOG: sslpassword cannot be kept secret here", "use a key without passphrase")
+        raise CogniforgeError(
+            "COGNIFORGE_CATALOG: sslpassword cannot be kept secret here", "use a key without passphrase"
+        )
     password = parameters.pop("password", None)
     return f"postgres:{conninfo.render(parameters)}", password
 
 
 def _s3(env: Mapping[str, str]) -> dict[str, str]:
-    parameters = {key: env[name] for key, name in _S3.items() if env.get(name)}
-    if env.get("AWS_DEFAULT_REGION"):
-        parameters.setdefault("REGION", env["AWS_DEFAULT_REGION"])
+    parameters = {key: env[name] for key, name in _SECRET_S3.items() if env.get(name)}
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION")
+    if region:
+        parameters["REGION"] = region
     endpoint = env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL")
     if endpoint:
         scheme, _, host = endpoint.rpartition("://")

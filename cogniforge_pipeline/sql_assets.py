@@ -53,6 +53,7 @@ def _asset(home: Home, query: Query, contract: Contract, plot: metadata.Plot | N
     def asset(context: dg.AssetExecutionContext) -> metadata.Step:
         wanted = metadata.request(context, home)
         yield from metadata.report(
+            context,
             home,
             contract,
             lambda: materialize_query(home.lake, contract, query, facts, wanted),

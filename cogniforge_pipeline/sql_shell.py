@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.lake import Connection, Lake, Snapshot
+from cogniforge_pipeline.lake import Connection, Lake, LakeError, Snapshot
 from cogniforge_pipeline.settings import Settings
 from cogniforge_pipeline.sqltext import literal
 
@@ -44,7 +44,15 @@ def connect(settings: Settings, at: str | None = None) -> Connection:
 
     Raises LakeError when there is no lake, CogniforgeError for an `at` that is neither.
     """
-    cursor = Lake(settings, read_only=True, snapshot=_snapshot(at)).cursor()
+    try:
+        cursor = Lake(settings, read_only=True, snapshot=_snapshot(at)).cursor()
+    except LakeError as error:
+        if at is None or "No snapshot found" not in error.message:
+            raise
+        raise LakeError(
+            f"--at {at}: the lake has no such snapshot",
+            "list them with: cogniforge sql \"FROM ducklake_snapshots('lake')\"",
+        ) from error
     folder = settings.data.rstrip("/") + "/"
     cursor.execute(f"SET GLOBAL allowed_directories = [{literal(folder)}]")
     cursor.execute("SET GLOBAL enable_external_access = false")
@@ -105,7 +113,7 @@ def show(
     if form == "table" and output is None:
         console.print(_table(found))
         return
-    frame: pl.DataFrame = found.pl()
+    frame = _frame(found)
     if output is None:
         text = _csv(frame) if form == "csv" else frame.write_json()
         console.file.write(text if text.endswith("\n") else text + "\n")
@@ -117,6 +125,18 @@ def show(
             output.write_text(frame.write_json() if form == "json" else _csv(frame), encoding="utf-8")
     except OSError as error:
         raise CogniforgeError(f"{output} cannot be written: {error.strerror or error}", "choose another file") from error
+
+
+def _frame(found: Connection) -> pl.DataFrame:
+    from polars.exceptions import PolarsError
+
+    try:
+        return found.pl()
+    except PolarsError as error:
+        kinds = ", ".join(f"{name} {kind}" for name, kind, *_ in found.description or [])
+        raise CogniforgeError(
+            f"a column has a type that only the table form can show: {kinds}", "cast it to VARCHAR"
+        ) from error
 
 
 def _csv(frame: pl.DataFrame) -> str:

@@ -57,7 +57,7 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
         yield _readable(totals, home)
         for contract in contracts:
             published = totals.publications.get(contract.name)
-            yield from metadata.results(home, contract, _sum(published) if published else None, None)
+            yield from metadata.results(context, home, contract, _sum(published) if published else None, None)
 
     return [aiops__ingest]
 

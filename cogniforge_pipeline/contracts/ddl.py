@@ -1,6 +1,6 @@
 """Tables as their contracts declare them, as statements for a DuckLake.
 
-Belongs here: CREATE, COMMENT, partitioning and sort order. Does not: running them, changing existing tables.
+Belongs here: CREATE, COMMENT, partitioning. Does not: running them, changing existing tables.
 DuckLake has no keys and no checks; those are rules of the audit.
 """
 
@@ -21,7 +21,9 @@ QUARANTINE_COLUMNS = {
 
 
 def create_table(contract: Contract, *, catalog: str = "lake") -> list[str]:
-    """Statements that make the table: schema, columns, comments, partition and sort order.
+    """Statements that make the table: schema, columns, comments and partition.
+
+    Not the sort order: rows are sorted when they are staged, and DuckLake would sort them a second time.
 
     All but the comments and the layout are IF NOT EXISTS; each of those makes a snapshot when it is repeated,
     so run the list only for a table that is missing. A date or timestamp partition column is split by UTC
@@ -35,9 +37,6 @@ def create_table(contract: Contract, *, catalog: str = "lake") -> list[str]:
         by_day = contract.column(contract.partition_column).temporal
         parts = f"year({name}), month({name}), day({name})" if by_day else name
         statements.append(f"ALTER TABLE {target} SET PARTITIONED BY ({parts})")
-    if contract.sort_by:
-        order = ", ".join(f"{ident(name)} ASC" for name in contract.sort_by)
-        statements.append(f"ALTER TABLE {target} SET SORTED BY ({order})")
     return statements
 
 

@@ -47,7 +47,7 @@ def _registry(home: Home) -> dg.AssetsDefinition:
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"problems": dg.MetadataValue.md("\n".join(f"- {text}" for text in problems) or "none")},
         )
-        yield from metadata.results(home, contract, publication, None)
+        yield from metadata.results(context, home, contract, publication, None)
 
     return platform__declarations
 
@@ -62,7 +62,7 @@ def _events(home: Home) -> dg.AssetsDefinition:
         check_specs=metadata.checks(contract),
     )
     def data_mesh__events(context: dg.AssetExecutionContext) -> metadata.Step:
-        yield from metadata.results(home, contract, project_events(home, run_id=context.run.run_id), None)
+        yield from metadata.results(context, home, contract, project_events(home, run_id=context.run.run_id), None)
 
     return data_mesh__events
 
@@ -86,6 +86,6 @@ def _log(home: Home, table: str) -> dg.AssetsDefinition:
         audit = contracts.audit(cursor, contract, "temp.log_rows")
         version = sum(publish.versions(cursor).values())
         shown = Publication(table, version, home.lake.snapshot_id(cursor), audit.rows, 0, (), audit)
-        yield from metadata.results(home, contract, shown, None, plot=PLOTS.get(table))
+        yield from metadata.results(context, home, contract, shown, None, plot=PLOTS.get(table))
 
     return log

@@ -20,8 +20,8 @@ BATCH = 5_000
 def project_events(home: Home, *, run_id: str) -> Publication | None:
     """Appends the events that the lake does not have yet, in batches; returns the last publication, or None.
 
-    The lake's own highest `seq` is the cursor, so an event is neither lost nor repeated. When another process projects
-    at the same time one of the two is refused with Superseded and leaves the rest to the other.
+    The lake's own highest `seq` is the cursor, so an event is neither lost nor repeated. When another process was faster
+    the batch is read again after its events, which may be older than the newest one.
     """
     contract = home.contracts[EVENTS]
     cursor = home.lake.cursor()
@@ -41,7 +41,7 @@ def project_events(home: Home, *, run_id: str) -> Publication | None:
             try:
                 last = publish.publish(home.lake, cursor, [staged], circumstances)[0]
             except publish.Superseded:
-                return last
+                continue
 
 
 def _values(event: Event) -> str:

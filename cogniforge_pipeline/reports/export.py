@@ -15,7 +15,7 @@ import duckdb
 
 from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.lake import explain
+from cogniforge_pipeline.lake import LakeError, explain
 from cogniforge_pipeline.sqltext import ident, literal, qualified
 
 FILE = "cogniforge.duckdb"
@@ -78,7 +78,9 @@ def _replacing(home: Home, target: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
         yield draft
         draft.replace(target)
-    except (OSError, duckdb.Error) as error:
+    except OSError as error:
+        raise LakeError(f"{target} cannot be written: {error.strerror}", "export to another folder") from error
+    except duckdb.Error as error:
         raise explain(error, home.settings) from error
     finally:
         draft.unlink(missing_ok=True)

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+
+import duckdb
 
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Contract
-from cogniforge_pipeline.lake import Connection, Lake
+from cogniforge_pipeline.lake import Connection, Lake, explain
 from cogniforge_pipeline.publish import ATTEMPTS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.sources import reader as reader_of
 from cogniforge_pipeline.sources.model import Source
@@ -130,16 +132,19 @@ class _Ingestion:
         self.items = self.points = 0
 
     def run(self) -> None:
-        for attempt in range(1, ATTEMPTS + 1):
+        lost = 0
+        while True:
             version = publish.versions(self.cursor).get(LEDGER, 0)
             planned = self.reader.plan(ledger_of(self.cursor, self.source), self.now or datetime.now(UTC))
             try:
                 for batch in _batches(planned):
                     self._publish(batch, version)
                     version += 1
+                    lost = 0
                 return
             except Superseded:
-                if attempt == ATTEMPTS:
+                lost += 1
+                if lost == ATTEMPTS:
                     raise
 
     def _publish(self, batch: list[_Read], version: int) -> None:
@@ -156,6 +161,8 @@ class _Ingestion:
             staging.settle()
             duplicates = staging.find_duplicates() > 0
             published = self._commit(batch, staging, duplicates, version)
+        except duckdb.Error as error:
+            raise explain(error, self.lake.settings) from error
         finally:
             staging.clear()
         for publication in published:
@@ -183,7 +190,7 @@ class _Ingestion:
                 refused=staging.bad(duplicates),
                 source=self.source,
             ) as telemetry,
-            self._stage(LEDGER, _ledger_rows(batch, counts, self.run_id)) as ledger,
+            self._stage(LEDGER, _ledger_rows(batch, _settled(counts, telemetry.quarantined), self.run_id)) as ledger,
         ):
             fresh = [item for item in (series, telemetry) if item.audit.rows or item.quarantined]
             return publish.publish(self.lake, self.cursor, [*fresh, ledger], circumstances)
@@ -210,6 +217,11 @@ def _batches(planned: Iterator[Item | Refusal]) -> Iterator[list[_Read]]:
             batch, size = [], 0
     if batch:
         yield batch
+
+
+def _settled(counts: Mapping[int, Counts], set_aside: int) -> Mapping[int, Counts]:
+    """The counts with what only the contract's rules found in a large file, which stands alone in its batch."""
+    return {number: replace(count, bad=set_aside) for number, count in counts.items()} if len(counts) == 1 else counts
 
 
 def _ledger_rows(batch: Sequence[_Read], counts: Mapping[int, Counts], run_id: str) -> str:

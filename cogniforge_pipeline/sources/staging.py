@@ -29,6 +29,8 @@ _LABELS_TEXT = "array_to_string(list_sort(list_transform(map_entries(labels), la
 SERIES_ID = f"(md5_number_lower(concat_ws(chr(31), service, metric, {_LABELS_TEXT})) >> 1)::BIGINT"
 """A series' id follows from service, metric and labels alone, so every process gives it the same one."""
 
+_EPOCH = date(1970, 1, 1)
+_DAY_US = 86_400_000_000  # a cast to DATE would ask the time zone's calendar for every row
 _RAW = "temp.ingest_raw"
 _NAMES = "temp.ingest_names"
 _POINTS = "temp.ingest_points"
@@ -53,6 +55,7 @@ class Staging:
         self._run_id = run_id
         self._items: dict[int, str] = {}
         self._direct: str | None = None
+        self._copied = False
         columns = ", ".join(f"{name} {kind}" for name, kind in POINT_COLUMNS.items())
         self.clear()
         cursor.execute(f"CREATE TEMP TABLE ingest_raw (item_no INTEGER, {columns})")
@@ -133,7 +136,7 @@ class Staging:
         )
 
     def _points(self) -> str:
-        return f"({self._joined(self._direct)})" if self._direct else _POINTS
+        return f"({self._joined(self._direct)})" if self._direct and not self._copied else _POINTS
 
     def new_series(self) -> str:
         """SELECT of the series that the lake does not know yet."""
@@ -175,9 +178,9 @@ class Staging:
         held = self.held_days()
         if self._direct and held:
             self._cursor.execute(f"CREATE TEMP TABLE ingest_points AS {self._joined(self._direct)}")
-            self._direct = None
+            self._copied = True
         self._cursor.execute("DROP TABLE IF EXISTS temp.ingest_duplicates")
-        if self._direct:
+        if self._direct and not self._copied:
             return 0
         row = self._cursor.execute(
             f"SELECT count(*) > (SELECT count(*) FROM (SELECT DISTINCT series_id, ts FROM {_POINTS})) FROM {_POINTS}"
@@ -200,13 +203,9 @@ class Staging:
 
     def days(self) -> list[date]:
         """The UTC days of the good points."""
-        if self._direct:
-            rows = self._cursor.execute(
-                f"SELECT DISTINCT ts::DATE FROM ({self._direct}) WHERE problem IS NULL"
-            ).fetchall()
-        else:
-            rows = self._cursor.execute(f"SELECT DISTINCT ts::DATE FROM {_POINTS}").fetchall()
-        return sorted(row[0] for row in rows)
+        points = f"({self._direct}) WHERE problem IS NULL" if self._direct else _POINTS
+        rows = self._cursor.execute(f"SELECT DISTINCT epoch_us(ts) // {_DAY_US} FROM {points}").fetchall()
+        return [_EPOCH + timedelta(days=row[0]) for row in sorted(rows)]
 
     def bad(self, duplicates: bool) -> list[str]:
         """SELECTs of the rows to set aside, in the shape of a quarantine table."""

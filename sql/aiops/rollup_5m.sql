@@ -1,7 +1,8 @@
 -- lookback: 1 day
 -- A counter's increase is the sum of its steps: a step down is a reset, after which the counter counts from zero
 -- (Prometheus, functions.go, `increase`, without its extrapolation, so that buckets add up). A step belongs to the
--- bucket of its later sample; the sample before a day's first is looked for in the day before.
+-- bucket of its later sample. The earlier one may lie in the day before, never further back, so that a day's rows are
+-- the same whether it is computed alone or with others.
 WITH samples AS (
     SELECT t.series_id, t.ts, t.value, s.kind
     FROM aiops.telemetry AS t
@@ -12,9 +13,11 @@ steps AS (
     SELECT series_id, ts,
         CASE WHEN value < before THEN value ELSE value - before END AS step
     FROM (
-        SELECT series_id, ts, value, lag(value) OVER (PARTITION BY series_id ORDER BY ts) AS before
+        SELECT series_id, ts, value,
+            CASE WHEN date_diff('day', lag(ts) OVER in_time, ts) <= 1 THEN lag(value) OVER in_time END AS before
         FROM samples
         WHERE kind = 'counter'
+        WINDOW in_time AS (PARTITION BY series_id ORDER BY ts)
     )
 ),
 increases AS (

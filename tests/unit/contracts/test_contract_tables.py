@@ -101,7 +101,8 @@ def test_a_partitioned_table_writes_one_folder_for_each_day(lake: duckdb.DuckDBP
     lake.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
     lake.execute(
         "INSERT INTO aiops.anomaly_scores "
-        "SELECT 1, TIMESTAMPTZ '2024-01-01 23:00:00+00' + i * INTERVAL 1 HOUR, 1, 1, 0, 2, 0, false FROM range(3) t(i)"
+        "SELECT 1, TIMESTAMPTZ '2024-01-01 23:00:00+00' + i * INTERVAL 1 HOUR, 1, 1, 0, 2, 0, false "
+        "FROM range(3) t(i)"
     )
     files = lake.execute(
         "SELECT data_file FROM ducklake_list_files('lake', 'anomaly_scores', schema => 'aiops')"

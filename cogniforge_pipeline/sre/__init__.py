@@ -1,0 +1,1 @@
+"""SRE: objectives, error budgets, alerts, canaries and the gate before a release."""
