@@ -21,6 +21,7 @@ from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection, Lake
 from cogniforge_pipeline.publish import ATTEMPTS, MATERIALIZATIONS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.queries import Query
+from cogniforge_pipeline.sqltext import literal
 
 CHUNK_DAYS = 31
 """So many days at most are computed by one statement, which bounds its memory."""
@@ -237,18 +238,18 @@ def in_order(home: Home) -> list[Query]:
 
 def _due(cursor: Connection, table: str, facts: Sequence[str], lookback: int, code: str) -> dict[date, bool]:
     """Every day that the inputs have, and whether the table's rows of that day are older than an input or `code`."""
+    named = ", ".join(map(literal, facts)) or "NULL"
     rows = cursor.execute(
         "WITH touched AS ("
-        f"SELECT table_name, unnest(days) AS day, version FROM {MATERIALIZATIONS} WHERE table_name IN (SELECT unnest(?))"
+        f"SELECT table_name, unnest(days) AS day, version FROM {MATERIALIZATIONS} WHERE table_name IN ({named})"
         "), reached AS ("
-        "SELECT table_name, day + n::INTEGER AS day, max(version) AS version FROM touched, range(? + 1) AS later (n) "
+        f"SELECT table_name, day + n::INTEGER AS day, max(version) AS version FROM touched, range({lookback + 1}) AS later (n) "
         "GROUP BY ALL"
         "), made AS ("
         "SELECT day, arg_max(inputs, version) AS inputs, arg_max(code_version, version) AS code FROM ("
-        f"SELECT unnest(days) AS day, version, inputs, code_version FROM {MATERIALIZATIONS} WHERE table_name = ?"
+        f"SELECT unnest(days) AS day, version, inputs, code_version FROM {MATERIALIZATIONS} WHERE table_name = {literal(table)}"
         ") GROUP BY day"
-        ") SELECT day, bool_or(m.code IS NULL OR m.code <> ? OR r.version > coalesce(m.inputs[r.table_name], 0)) "
+        f") SELECT day, bool_or(m.code IS NULL OR m.code <> {literal(code)} OR r.version > coalesce(m.inputs[r.table_name], 0)) "
         "FROM reached AS r LEFT JOIN made AS m USING (day) WHERE day IN (SELECT day FROM touched) GROUP BY day",
-        [list(facts), lookback, table, code],
     ).fetchall()
     return dict(rows)

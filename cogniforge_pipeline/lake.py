@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -357,24 +357,25 @@ def _first_attach(connection: Connection, settings: Settings, read_only: bool) -
             yield
 
 
-def maintain(lake: Lake, *, keep_days: int = 30) -> dict[str, int]:
+def maintain(lake: Lake, *, keep_days: int = 30, grace: timedelta = timedelta(days=1)) -> dict[str, int]:
     """Merges small files, expires snapshots older than `keep_days`, and deletes files that no snapshot needs.
 
-    Returns how many files each step touched. Files that a killed writer left are deleted once they are a day old, so
-    that a writer still at work keeps its own.
+    Returns how many files each step touched. A file is deleted once it has been of no use for `grace`, so that a reader
+    at work keeps it; so are files that a killed writer left. Commits of others wait for one step at most.
     """
     cursor = lake.cursor()
     done: dict[str, int] = {}
     name = literal(CATALOG)
+    kept = f"now() - INTERVAL {int(grace.total_seconds())} SECOND"
     steps = {
         "inlined_flushed": f"CALL ducklake_flush_inlined_data({name})",
         "files_merged": f"CALL ducklake_merge_adjacent_files({name})",
         "snapshots_expired": f"CALL ducklake_expire_snapshots({name}, older_than => now() - INTERVAL {keep_days} DAY)",
-        "files_cleaned": f"CALL ducklake_cleanup_old_files({name}, older_than => now() - INTERVAL 1 DAY)",
-        "orphans_deleted": f"CALL ducklake_delete_orphaned_files({name}, older_than => now() - INTERVAL 1 DAY)",
+        "files_cleaned": f"CALL ducklake_cleanup_old_files({name}, older_than => {kept})",
+        "orphans_deleted": f"CALL ducklake_delete_orphaned_files({name}, older_than => {kept})",
     }
-    with lake._commits, lake._lock():
-        for step, statement in steps.items():
+    for step, statement in steps.items():
+        with lake._commits, lake._lock():
             try:
                 done[step] = len(cursor.execute(statement).fetchall())
             except duckdb.Error as error:

@@ -17,7 +17,7 @@ from cogniforge_pipeline.contracts import Audit, Contract, Rule
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import Outcome, Plan, Request
 from cogniforge_pipeline.lake import Connection
-from cogniforge_pipeline.publish import AuditFailed, Publication, midnight
+from cogniforge_pipeline.publish import AuditFailed, Publication, midnight, quarantine_of
 from cogniforge_pipeline.sqltext import ident, literal, qualified
 
 PREVIEW_ROWS = 10
@@ -246,7 +246,7 @@ def _severity(rule: Rule) -> dg.AssetCheckSeverity:
 
 
 def _aside(contract: Contract, rule: Rule) -> dg.MetadataValue[Any]:
-    query = f"SELECT row, reason FROM {quarantine(contract)} WHERE list_contains(rules, {literal(rule.name)})"
+    query = f"SELECT row, reason FROM {quarantine_of(contract)} WHERE list_contains(rules, {literal(rule.name)})"
     return dg.MetadataValue.md(f"```sql\n{query}\n```")
 
 

@@ -111,7 +111,7 @@ def prepare(lake: Lake, tables: Sequence[Contract]) -> None:
             "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_catalog()"
         ).fetchall()
     }
-    missing = [c for c in tables if c.name not in known or _quarantine(c) not in known]
+    missing = [c for c in tables if c.name not in known or quarantine_of(c) not in known]
     if not missing:
         return
     with lake.transaction(cursor):
@@ -129,7 +129,7 @@ def versions(cursor: Connection) -> dict[str, int]:
 def last(cursor: Connection, table: str) -> dict[str, object] | None:
     """The newest entry of the log for one table, or None: version, inputs, code_version, as_of, row_count and so on."""
     found = cursor.execute(
-        f"SELECT * FROM {MATERIALIZATIONS} WHERE table_name = ? ORDER BY version DESC LIMIT 1", [table]
+        f"SELECT * FROM {MATERIALIZATIONS} WHERE table_name = {literal(table)} ORDER BY version DESC LIMIT 1"
     )
     names = [column[0] for column in found.description or []]
     row = found.fetchone()
@@ -215,7 +215,7 @@ def commit(cursor: Connection, staged: Sequence[Staged], circumstances: Circumst
         if rows:
             cursor.execute(f"INSERT INTO {qualified(contract.name)} ({columns}) SELECT {columns} FROM {item.good}")
         if item.quarantined:
-            cursor.execute(f"INSERT INTO {qualified(_quarantine(contract))} BY NAME SELECT * FROM {item.bad}")
+            cursor.execute(f"INSERT INTO {qualified(quarantine_of(contract))} BY NAME SELECT * FROM {item.bad}")
         version = current.get(contract.name, 0) + 1
         _log(cursor, item, rows, version, circumstances, now)
         written.append(
@@ -237,7 +237,7 @@ def _create(cursor: Connection, contract: Contract, table: str, selects: Sequenc
 
 def _delete(cursor: Connection, item: Staged) -> None:
     table = qualified(item.contract.name)
-    quarantine = qualified(_quarantine(item.contract))
+    quarantine = qualified(quarantine_of(item.contract))
     if item.mode is Mode.REPLACE:
         cursor.execute(f"DELETE FROM {table}")
         cursor.execute(f"DELETE FROM {quarantine}")
@@ -307,7 +307,7 @@ def midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _quarantine(contract: Contract) -> str:
+def quarantine_of(contract: Contract) -> str:
     return f"quarantine.{contract.schema}__{contract.table}"
 
 

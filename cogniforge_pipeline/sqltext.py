@@ -1,6 +1,7 @@
 """Safe SQL text: the only place where names and values become part of a statement.
 
-Belongs here: quoting of identifiers and literals. Does not: any statement.
+Belongs here: quoting of identifiers and literals. Does not: any statement. Literals are used rather than bound
+parameters because DuckDB imports pandas with the first parameter that it binds, which costs a second.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Belongs here: printing. Does not: running.
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -16,9 +17,11 @@ from rich.table import Table
 
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.runner import Report
+from cogniforge_pipeline.sqltext import literal
 
 STYLES = {"healthy": "green", "degraded": "yellow", "critical": "bold red", "unknown": "dim"}
 SHOWN = 8
+SHOWN_DAYS = 7
 _ORDER = "CASE status WHEN 'critical' THEN 0 WHEN 'degraded' THEN 1 WHEN 'unknown' THEN 2 ELSE 3 END"
 
 
@@ -91,17 +94,19 @@ def show(console: Console, home: Home, report: Report) -> None:
     console.print(f"[bold]Read[/]    {escape(str(home.settings.reports))}")
 
 
-def _anomalies(console: Console, home: Home, as_of: object) -> None:
+def _anomalies(console: Console, home: Home, as_of: datetime) -> None:
+    now = literal(as_of)
     rows = home.lake.cursor().execute(
         "SELECT s.service, s.metric, min(a.ts), count(*), max(a.score) FROM aiops.anomaly_scores AS a "
-        "JOIN aiops.series AS s USING (series_id) WHERE a.is_anomaly AND a.ts > $1 - INTERVAL 1 DAY AND a.ts <= $1 "
-        "GROUP BY s.service, s.metric, a.series_id HAVING count(*) >= 3 ORDER BY max(a.score) DESC LIMIT $2",
-        [as_of, SHOWN],
+        "JOIN aiops.series AS s USING (series_id) "
+        f"WHERE a.is_anomaly AND a.ts > {now} - INTERVAL {SHOWN_DAYS} DAY AND a.ts <= {now} "
+        "GROUP BY s.service, s.metric, a.series_id HAVING count(*) >= 3 "
+        f"ORDER BY max(a.score) DESC LIMIT {SHOWN}"
     ).fetchall()
     if not rows:
-        console.print("No series was anomalous in the last day.")
+        console.print(f"No series was anomalous in the last {SHOWN_DAYS} days.")
         return
-    table = Table("service", "metric", "since (UTC)", "buckets", "score", title="Top anomalies of the last day")
+    table = Table("service", "metric", "since (UTC)", "buckets", "score", title=f"Top anomalies of the last {SHOWN_DAYS} days")
     for service, metric, since, buckets, score in rows:
         table.add_row(escape(service), escape(metric), f"{since:%m-%d %H:%M}", str(buckets), f"{score:.1f}")
     console.print(table)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from cogniforge_pipeline.lake import Connection
-from cogniforge_pipeline.publish import Publication
+from cogniforge_pipeline.publish import Publication, midnight
+from cogniforge_pipeline.sqltext import literal
 
 STATUS_COLOURS = {"healthy": "#2e7d32", "degraded": "#f9a825", "critical": "#c62828", "unknown": "#757575"}
 
@@ -21,11 +22,11 @@ def worst_series(cursor: Connection, published: Publication) -> Any:
     if day is None:
         return None
     found = cursor.execute(
-        "WITH day AS (SELECT * FROM aiops.anomaly_scores WHERE ts >= $1::DATE AND ts < $1::DATE + INTERVAL 1 DAY), "
+        "WITH day AS (SELECT * FROM aiops.anomaly_scores "
+        f"WHERE ts >= {literal(midnight(day))} AND ts < {literal(midnight(day))} + INTERVAL 1 DAY), "
         "worst AS (SELECT series_id FROM day WHERE is_anomaly GROUP BY ALL ORDER BY max(score) DESC LIMIT 1) "
         "SELECT s.service || ' ' || s.metric AS series, d.ts, d.value, d.expected, d.lower, d.upper, d.is_anomaly "
         "FROM day AS d JOIN worst USING (series_id) JOIN aiops.series AS s USING (series_id) ORDER BY d.ts",
-        [day],
     )
     names = [column[0] for column in found.description or []]
     rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]

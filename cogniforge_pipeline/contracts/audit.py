@@ -245,15 +245,17 @@ def _extra_rows(columns: Sequence[str], relation: str) -> str:
 
 
 def _equal_neighbours(columns: Sequence[str], relation: str) -> str:
-    """Rows that agree with the row before in every column; NULL when some row sorts below the row before."""
+    """Rows that agree with the row before in every column; NULL when one sorts below it or a key is NULL."""
     keys = [ident(name) for name in columns]
     before = [ident(f"before:{name}") for name in columns]
     lags = ", ".join(f"lag({key}) OVER () AS {b}" for key, b in zip(keys, before, strict=True))
-    equal = " AND ".join(f"{key} = {b}" for key, b in zip(keys, before, strict=True))
-    below = " OR ".join(
-        "(" + " AND ".join([*(f"{k} = {b}" for k, b in pairs[:-1]), f"{pairs[-1][0]} < {pairs[-1][1]}"]) + ")"
-        for pairs in (list(zip(keys, before, strict=True))[: n + 1] for n in range(len(keys)))
-    )
+    pairs = list(zip(keys, before, strict=True))
+    equal = " AND ".join(f"{key} = {b}" for key, b in pairs)
+    smaller = [
+        " AND ".join([*(f"{k} = {b}" for k, b in pairs[:n]), f"{pairs[n][0]} < {pairs[n][1]}"])
+        for n in range(len(pairs))
+    ]
+    below = " OR ".join([*(f"({test})" for test in smaller), *(f"{key} IS NULL" for key in keys)])
     return (
         f"(SELECT CASE WHEN count_if({below}) = 0 THEN count_if({equal}) END "
         f"FROM (SELECT {', '.join(keys)}, {lags} FROM {relation}))"

@@ -102,9 +102,8 @@ def ingest(
 def ledger_of(cursor: Connection, source: str) -> Ledger:
     """The newest entry of each item of one source."""
     rows = cursor.execute(
-        f"SELECT item, status, reason, fingerprint, cursor, ingested_at FROM {LEDGER} WHERE source = ? "
+        f"SELECT item, status, reason, fingerprint, cursor, ingested_at FROM {LEDGER} WHERE source = {literal(source)} "
         "QUALIFY row_number() OVER (PARTITION BY item ORDER BY ingested_at DESC) = 1",
-        [source],
     ).fetchall()
     return {
         item: LedgerEntry(source, item, status, reason, fingerprint, json.loads(position or "{}"), at)

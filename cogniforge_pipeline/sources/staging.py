@@ -153,9 +153,8 @@ class Staging:
         """The days within this batch's time range that the lake already has points of."""
         rows = self._cursor.execute(
             f"WITH span AS (SELECT min(first)::DATE AS low, max(last)::DATE AS high FROM {_NAMES} WHERE good), "
-            f"held AS (SELECT DISTINCT unnest(days) AS day FROM {MATERIALIZATIONS} WHERE table_name = ?) "
+            f"held AS (SELECT DISTINCT unnest(days) AS day FROM {MATERIALIZATIONS} WHERE table_name = {literal(self._contract.name)}) "
             "SELECT day FROM held, span WHERE day BETWEEN low AND high ORDER BY day",
-            [self._contract.name],
         ).fetchall()
         return [row[0] for row in rows]
 

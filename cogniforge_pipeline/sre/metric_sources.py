@@ -19,41 +19,17 @@ Belongs here: our own source types and the envelope of all others. Does not: Ope
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, Self
 
 import duckdb
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from cogniforge_pipeline.declarations import DeclarationModel
+from cogniforge_pipeline.sre.openslo_common import OpenSLOModel
 from cogniforge_pipeline.sre.selectors import Matcher, Selector, parse_matcher
 
 Measure = Literal["value", "histogram", "age", "timestamp_age"]
 RecordedMeasure = Literal["percent", "compliance"]
-
-
-def _decimal(value: Any) -> Any:
-    """The decimal number that a YAML number was written as; other types are refused."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise ValueError(f"expected a number, got {value!r}")
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        raise ValueError(f"expected a number, got {value!r}") from None
-    if not number.is_finite():
-        raise ValueError(f"expected a finite number, got {value!r}")
-    return number
-
-
-Number = Annotated[Decimal, BeforeValidator(_decimal)]
-"""An exact decimal: 0.999 is 999/1000, never the nearest double."""
-
-
-class OpenSLOModel(DeclarationModel):
-    """Base of OpenSLO's objects: keys are written in camelCase, unknown ones are refused."""
-
-    model_config = ConfigDict(alias_generator=to_camel)
 
 
 class Telemetry(DeclarationModel):
@@ -161,5 +137,5 @@ def _matchers(labels: dict[str, str] | tuple[str, ...]) -> tuple[Matcher, ...]:
         return tuple(parse_matcher(text) for text in labels)
     for name in labels:
         if not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_.]*", name):
-            raise ValueError(f"expected the name of a label, got {name!r}; matchers such as code!~\"5..\" go in a list")
+            raise ValueError(f'expected the name of a label, got {name!r}; matchers such as code!~"5.." go in a list')
     return tuple(Matcher(name, "=", value) for name, value in labels.items())

@@ -1,11 +1,9 @@
 """OpenSLO v1 documents, `platform/slos/*.yaml`: https://github.com/OpenSLO/OpenSLO
 
 Belongs here: the documents as written and what must hold within one. Does not: references between documents
-(`objectives.py`), and metric sources (`metric_sources.py`).
+(`objectives.py`), metric sources, indicators and alert policies (modules of these names).
 
-Two things differ from the specification: a name may have capital letters and `_`, because services are named as
-in telemetry; and `notificationTargets` and the `alertWhen` switches may be left out. What OpenSLO has no word for
-stands in annotations of the SLO, always as text:
+What OpenSLO has no word for stands in annotations of the SLO, as text:
 
     cogniforge.dev/minimum-events: "100"          below so many events in a window nothing is claimed about it
     cogniforge.dev/maintenance: Sun 02:00-04:00   times that do not count; `maintenance.py` shows all forms
@@ -15,18 +13,14 @@ stands in annotations of the SLO, always as text:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     RootModel,
-    Tag,
     ValidationError,
     field_validator,
     model_validator,
@@ -34,64 +28,27 @@ from pydantic import (
 from pydantic_core import InitErrorDetails
 
 from cogniforge_pipeline.declarations import DeclarationModel, Kind
+from cogniforge_pipeline.sre.alert_policies import AnyPolicy, Condition, Policy, Target
+from cogniforge_pipeline.sre.indicators import Indicator, InlineIndicator
 from cogniforge_pipeline.sre.maintenance import parse_maintenance
-from cogniforge_pipeline.sre.metric_sources import (
-    ForeignSource,
-    MetricSource,
+from cogniforge_pipeline.sre.openslo_common import (
+    PREFIX,
+    Comparison,
+    Description,
+    DisplayName,
+    FixedShorthand,
+    Metadata,
+    Name,
+    Named,
     Number,
     OpenSLOModel,
-    RecordedSource,
-    SqlSource,
-    TelemetrySource,
+    Shorthand,
+    checked,
+    empty_list,
 )
-from cogniforge_pipeline.sre.windows import Window, parse_shorthand, zone_info
+from cogniforge_pipeline.sre.windows import Window, zone_info
 
-PREFIX = "cogniforge.dev/"
-Comparison = Literal["lt", "lte", "gt", "gte"]
 Method = Literal["Occurrences", "Timeslices", "RatioTimeslices"]
-
-
-def _checked(check: Any) -> AfterValidator:
-    """Keep a text as it is once `check` accepts it."""
-
-    def keep(text: str) -> str:
-        check(text)
-        return text
-
-    return AfterValidator(keep)
-
-
-def _empty_list(value: Any) -> Any:
-    return () if value is None else value
-
-
-def _fixed_length(text: str) -> None:
-    if parse_shorthand(text)[1] not in "mhdw":
-        raise ValueError(f"expected minutes, hours, days or weeks such as 5m, got {text!r}")
-
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._|/\\-]*$", max_length=255)]
-Description = Annotated[str, Field(max_length=1050)]
-DisplayName = Annotated[str, Field(min_length=1)]
-Shorthand = Annotated[str, _checked(parse_shorthand)]
-FixedShorthand = Annotated[str, _checked(_fixed_length)]
-
-
-class Metadata(OpenSLOModel):
-    """Name, display name, labels and annotations."""
-
-    name: Name
-    display_name: DisplayName | None = None
-    labels: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
-    annotations: dict[str, str] = Field(default_factory=dict)
-
-    @field_validator("annotations")
-    @classmethod
-    def _not_ours(cls, annotations: dict[str, str]) -> dict[str, str]:
-        ours = sorted(key for key in annotations if key.startswith(PREFIX))
-        if ours:
-            raise ValueError(f"{ours[0]} belongs to the metadata of an SLO")
-        return annotations
 
 
 class Annotations(DeclarationModel):
@@ -101,7 +58,7 @@ class Annotations(DeclarationModel):
     __pydantic_extra__: dict[str, str]
 
     minimum_events: Annotated[int, Field(ge=0)] = Field(0, alias=f"{PREFIX}minimum-events")
-    maintenance: Annotated[str, _checked(parse_maintenance)] = Field("", alias=f"{PREFIX}maintenance")
+    maintenance: Annotated[str, checked(parse_maintenance)] = Field("", alias=f"{PREFIX}maintenance")
     composite_target: Annotated[Number, Field(gt=0, lt=1)] | None = Field(None, alias=f"{PREFIX}composite-target")
 
     @model_validator(mode="after")
@@ -113,82 +70,17 @@ class Annotations(DeclarationModel):
         return self
 
 
-class SLOMetadata(OpenSLOModel):
+class SLOMetadata(Named):
     """Metadata of an SLO."""
 
-    name: Name
-    display_name: DisplayName | None = None
-    labels: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     annotations: Annotations = Field(default_factory=lambda: Annotations.model_validate({}))
-
-
-class Metric(OpenSLOModel):
-    """One query."""
-
-    metric_source: MetricSource
-
-
-class RatioMetric(OpenSLOModel):
-    """good / total, bad / total, or a raw ratio. `counter` false: values are counts by themselves, not running sums."""
-
-    counter: bool = True
-    good: Metric | None = None
-    bad: Metric | None = None
-    total: Metric | None = None
-    raw: Metric | None = None
-    raw_type: Literal["success", "failure"] | None = None
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        counted = [metric for metric in (self.good, self.bad, self.total) if metric is not None]
-        if self.raw is None:
-            if self.raw_type is not None or len(counted) != 2 or self.total is None:
-                raise ValueError("expected good and total, or bad and total, or raw with rawType")
-        elif counted:
-            raise ValueError("raw is a whole ratio and does not go with good, bad or total")
-        elif self.raw_type is None and isinstance(self.raw.metric_source, ForeignSource | TelemetrySource):
-            raise ValueError("raw needs rawType: success (good / total) or failure (bad / total)")
-        elif self.raw_type == "failure" and isinstance(self.raw.metric_source, SqlSource | RecordedSource):
-            raise ValueError("this source gives good and total, so its rawType is success")
-        if any(isinstance(metric.metric_source, SqlSource | RecordedSource) for metric in counted):
-            raise ValueError("a source of type sql or recorded gives good and total at once: put it under raw")
-        if len({isinstance(metric.metric_source, ForeignSource) for metric in counted}) > 1:
-            raise ValueError("one of good, bad and total is computed here and the other is not")
-        for metric in [*counted, *([self.raw] if self.raw else [])]:
-            source = metric.metric_source
-            if isinstance(source, TelemetrySource) and source.spec.measure != "value":
-                raise ValueError(f"measure {source.spec.measure} belongs to thresholdMetric")
-        return self
-
-
-class Indicator(OpenSLOModel):
-    """The spec of an SLI: how to tell good from bad."""
-
-    description: Description | None = None
-    threshold_metric: Metric | None = None
-    ratio_metric: RatioMetric | None = None
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.threshold_metric is None) == (self.ratio_metric is None):
-            raise ValueError("expected either thresholdMetric or ratioMetric")
-        if self.threshold_metric and isinstance(self.threshold_metric.metric_source, SqlSource | RecordedSource):
-            raise ValueError("a source of type sql or recorded gives good and total: put it under ratioMetric.raw")
-        return self
-
-
-class InlineIndicator(OpenSLOModel):
-    """An SLI within an SLO."""
-
-    metadata: Metadata
-    spec: Indicator
 
 
 class Calendar(OpenSLOModel):
     """When the first period starts, by the wall clock of a time zone."""
 
     start_time: str
-    time_zone: Annotated[str, _checked(zone_info)]
+    time_zone: Annotated[str, checked(zone_info)]
 
     @field_validator("start_time")
     @classmethod
@@ -249,54 +141,167 @@ class ObjectiveSpec(OpenSLOModel):
         return self.indicator is not None or self.indicator_ref is not None
 
 
-class ConditionDetails(OpenSLOModel):
-    """A burn rate over `lookbackWindow` that holds for `alertAfter`."""
+class SLOSpec(OpenSLOModel):
+    """Service, indicator, window, budgeting method and objectives. Without a window it is 30 rolling days.
 
-    kind: Literal["burnrate"]
-    op: Comparison
-    threshold: Annotated[Number, Field(ge=0)]
-    lookback_window: FixedShorthand
-    alert_after: FixedShorthand | None = None
-
-
-class Condition(OpenSLOModel):
-    """The spec of an AlertCondition."""
+    With indicators at the objectives it is a composite, and has none of its own.
+    """
 
     description: Description | None = None
-    severity: Annotated[str, Field(min_length=1)]
-    condition: ConditionDetails
+    service: Name
+    indicator: InlineIndicator | None = None
+    indicator_ref: Name | None = None
+    time_window: Annotated[tuple[TimeWindow, ...], Field(max_length=1), BeforeValidator(empty_list)] = ()
+    budgeting_method: Method
+    objectives: Annotated[tuple[ObjectiveSpec, ...], Field(min_length=1)]
+    alert_policies: Annotated[tuple[AnyPolicy, ...], BeforeValidator(empty_list)] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        members = [objective.is_member for objective in self.objectives]
+        own = (self.indicator is not None) + (self.indicator_ref is not None)
+        if own == 2:
+            raise ValueError("expected indicator or indicatorRef, not both")
+        if any(members) and (own or not all(members)):
+            raise ValueError("a composite has an indicator or indicatorRef at each of its objectives and none beside")
+        if not any(members) and not own:
+            raise ValueError("expected indicator or indicatorRef")
+        wrong = [
+            (("objectives", place, key), message)
+            for place, objective in enumerate(self.objectives)
+            for key, message in self._wrong(objective)
+        ]
+        if wrong:
+            raise _located(self, wrong)
+        return self
+
+    def _wrong(self, objective: ObjectiveSpec) -> list[tuple[str, str]]:
+        """What of an objective does not go with the budgeting method, as keys and messages."""
+        found = []
+        method, window = self.budgeting_method, objective.time_slice_window
+        if method != "Occurrences" and window is None:
+            found.append(("timeSliceWindow", f"{method} needs timeSliceWindow, such as 1m"))
+        if method == "Timeslices" and objective.time_slice_target is None:
+            found.append(("timeSliceTarget", "Timeslices needs timeSliceTarget, such as 0.99"))
+        if method == "Occurrences" and (window is not None or objective.time_slice_target is not None):
+            found.append(("timeSliceWindow", "time slices go with budgetingMethod Timeslices or RatioTimeslices"))
+        if method == "RatioTimeslices" and objective.time_slice_target is not None:
+            found.append(("timeSliceTarget", "RatioTimeslices averages the slices and has no timeSliceTarget"))
+        if objective.composite_weight is not None and not objective.is_member:
+            found.append(("compositeWeight", "a weight goes with an indicator or indicatorRef at the same objective"))
+        return found
+
+    @property
+    def window(self) -> Window:
+        """The budget's window."""
+        return self.time_window[0].window() if self.time_window else Window(30, "d")
 
 
-class InlineCondition(OpenSLOModel):
-    """An AlertCondition within a policy."""
+class ServiceSpec(OpenSLOModel):
+    """The spec of a Service."""
+
+    description: Description | None = None
+
+
+class DataSourceSpec(OpenSLOModel):
+    """The spec of a DataSource."""
+
+    description: Description | None = None
+    type: Annotated[str, Field(min_length=1)]
+    connection_details: dict[str, Any] | None = None
+
+
+class _Document(OpenSLOModel):
+    api_version: Literal["openslo/v1"]
+
+
+class SLODocument(_Document):
+    """kind: SLO."""
+
+    kind: Literal["SLO"]
+    metadata: SLOMetadata
+    spec: SLOSpec
+
+
+class SLIDocument(_Document):
+    """kind: SLI."""
+
+    kind: Literal["SLI"]
+    metadata: Metadata
+    spec: Indicator
+
+
+class ServiceDocument(_Document):
+    """kind: Service."""
+
+    kind: Literal["Service"]
+    metadata: Metadata
+    spec: ServiceSpec
+
+
+class DataSourceDocument(_Document):
+    """kind: DataSource."""
+
+    kind: Literal["DataSource"]
+    metadata: Metadata
+    spec: DataSourceSpec
+
+
+class AlertPolicyDocument(_Document):
+    """kind: AlertPolicy."""
+
+    kind: Literal["AlertPolicy"]
+    metadata: Metadata
+    spec: Policy
+
+
+class AlertConditionDocument(_Document):
+    """kind: AlertCondition."""
 
     kind: Literal["AlertCondition"]
     metadata: Metadata
     spec: Condition
 
 
-class ConditionRef(OpenSLOModel):
-    """An AlertCondition by name."""
-
-    condition_ref: Name
-
-
-class Target(OpenSLOModel):
-    """The spec of an AlertNotificationTarget."""
-
-    description: Description | None = None
-    target: Annotated[str, Field(min_length=1)]
-
-
-class InlineTarget(OpenSLOModel):
-    """An AlertNotificationTarget within a policy."""
+class AlertNotificationTargetDocument(_Document):
+    """kind: AlertNotificationTarget."""
 
     kind: Literal["AlertNotificationTarget"]
     metadata: Metadata
     spec: Target
 
 
-class TargetRef(OpenSLOModel):
-    """An AlertNotificationTarget by name."""
+Document = (
+    SLODocument
+    | SLIDocument
+    | ServiceDocument
+    | DataSourceDocument
+    | AlertPolicyDocument
+    | AlertConditionDocument
+    | AlertNotificationTargetDocument
+)
 
-    target_ref: Name
+
+class OpenSLO(RootModel[Annotated[Document, Field(discriminator="kind")]]):
+    """Any OpenSLO v1 document; `root` is the document."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+def registry_name(document: OpenSLO) -> str:
+    """An SLO goes by its name, any other document by its kind too: `SLI:checkout-errors`."""
+    root = document.root
+    return root.metadata.name if isinstance(root, SLODocument) else f"{root.kind}:{root.metadata.name}"
+
+
+OPENSLO_KIND = Kind("slo", "slos", OpenSLO, key=registry_name)
+"""`platform/slos/*.yaml`."""
+
+
+def _located(model: SLOSpec, wrong: list[tuple[tuple[str | int, ...], str]]) -> ValidationError:
+    """One error for each place, so that a user is led to its line."""
+    details = [
+        InitErrorDetails(type="value_error", loc=loc, input=None, ctx={"error": ValueError(message)})
+        for loc, message in wrong
+    ]
+    return ValidationError.from_exception_data(type(model).__name__, details)

@@ -196,7 +196,9 @@ def alert_windows(period: timedelta) -> list[AlertWindow]:
     return [alert for alert in found if alert.factor >= LEAST_FACTOR]
 
 
-def fires(bad: int | float | Fraction, total: int | float | Fraction, budget: Fraction, factor: Fraction) -> bool | None:
+def fires(
+    bad: int | float | Fraction, total: int | float | Fraction, budget: Fraction, factor: Fraction
+) -> bool | None:
     """Whether bad / total is above factor * budget; None without events. Exact: no float is rounded on the way."""
     if total == 0:
         return None
