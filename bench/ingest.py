@@ -18,7 +18,7 @@ import duckdb
 
 from bench.harness import report
 from cogniforge_pipeline.contracts import create_table
-from cogniforge_pipeline.definitions import open_home
+from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Lake
 from cogniforge_pipeline.settings import load_settings
 from cogniforge_pipeline.sources.ingest import TELEMETRY, ingest
@@ -48,7 +48,7 @@ def fresh(folder: Path) -> Lake:
 
 def bare(folder: Path, data: Path) -> float:
     """Seconds of the bare insert."""
-    home = open_home(load_settings(folder, environ={}))
+    home = Home(load_settings(folder, environ={}), kinds=())
     lake = fresh(folder)
     cursor = lake.cursor()
     for statement in create_table(home.contracts[TELEMETRY]):
@@ -72,7 +72,7 @@ def through_the_contract(folder: Path, data: Path) -> float:
     """Seconds of the ingestion as a run does it."""
     (folder / "telemetry").mkdir(parents=True)
     shutil.copy(data, folder / "telemetry")
-    home = open_home(load_settings(folder, environ={}))
+    home = Home(load_settings(folder, environ={}), kinds=())
     _ = home.lake
     source = FilesSource.model_validate(
         {

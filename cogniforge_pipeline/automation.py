@@ -1,35 +1,13 @@
-"""When things run by themselves, and why: conditions of assets, sensors and schedules.
+"""When assets are made again by themselves, and why.
 
-Belongs here: the decision to start a run. Does not: which assets a job holds (`definitions.py`), or what a run finds to
-do (`increments.py`).
-
-Ingest is started by files and by the clock, facts by the days that ingest touched, decisions by the facts. Every run is
-tagged with its phase, whoever starts it, so that a sensor sees the runs of the command line, too.
+Belongs here: named automation conditions. Does not: the sensors and schedules, which need a home (`sensors.py`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from typing import cast
 
 import dagster as dg
-import psutil
-
-from cogniforge_pipeline import metadata, publish
-from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.increments import fact_span
-from cogniforge_pipeline.metadata import PHASE_TAG
-from cogniforge_pipeline.sources import reader
-from cogniforge_pipeline.sources.declared import sources_of
-from cogniforge_pipeline.sources.ingest import ledger_of
-
-INGEST, FACTS, DECISIONS = "ingest", "facts", "decisions"
-SECONDS = 15
-"""So often the sensors look."""
-
-_WAITING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING)
-_WORKING = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
 Condition = dg.AutomationCondition[dg.AssetKey]
 
@@ -53,161 +31,12 @@ def decide_eagerly() -> Condition:
 def look_hourly() -> Condition:
     """A log that every publication appends to is looked at once an hour: nothing depends on it being shown sooner."""
     condition = dg.AutomationCondition
-    hourly = condition.cron_tick_passed("7 * * * *").since_last_handled()
-    return ((hourly | _missing()) & ~condition.in_progress()).with_label("look_hourly")
+    hourly = cast(Condition, condition.cron_tick_passed("7 * * * *"))
+    wanted = hourly.since(condition.newly_requested()) | _missing()
+    return (wanted & ~condition.in_progress()).with_label("look_hourly")
 
 
 def _missing() -> Condition:
     """True until it is asked for once, so that what fails at first is not asked for again and again."""
-    missing = dg.AutomationCondition.missing()
+    missing: Condition = dg.AutomationCondition.missing()
     return missing & missing.newly_true().since(dg.AutomationCondition.newly_requested())
-
-
-def schedules(home: Home) -> list[dg.ScheduleDefinition]:
-    """What the clock starts."""
-
-    @dg.schedule(
-        name="ingest_every_5_minutes",
-        job_name=INGEST,
-        cron_schedule="*/5 * * * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Sources that cannot call, such as Prometheus and this host, are asked every 5 minutes.",
-    )
-    def ingest_every_5_minutes() -> dg.RunRequest | dg.SkipReason:
-        return dg.RunRequest() if _news(home) else dg.SkipReason("no source has anything new")
-
-    return [
-        ingest_every_5_minutes,
-        dg.ScheduleDefinition(
-            name="maintenance_every_night",
-            job_name="maintenance",
-            cron_schedule="17 3 * * *",
-            default_status=dg.DefaultScheduleStatus.RUNNING,
-            description="Small files cost reading time; old snapshots cost disk.",
-        ),
-    ]
-
-
-def sensors(home: Home) -> list[dg.SensorDefinition]:
-    """What a change starts."""
-    return [
-        _landing(home),
-        _changed_days(home),
-        _failures(home),
-        dg.AutomationConditionSensorDefinition(
-            "decide_eagerly",
-            target=dg.AssetSelection.all(),
-            run_tags={PHASE_TAG: DECISIONS, metadata.CHANGED_TAG: "true"},
-            minimum_interval_seconds=SECONDS,
-            default_status=dg.DefaultSensorStatus.RUNNING,
-            description="Decisions are made again when what they read was published.",
-        ),
-    ]
-
-
-def _landing(home: Home) -> dg.SensorDefinition:
-    @dg.sensor(
-        name="landing",
-        job_name=INGEST,
-        minimum_interval_seconds=SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="A file dropped into landing/ and a change of platform/ are read at once.",
-    )
-    def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        state = _state(home)
-        if state == context.cursor:
-            return dg.SkipReason("nothing new in landing/ and platform/")
-        return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=state)
-
-    return landing
-
-
-def _state(home: Home) -> str:
-    """Changes when a file comes, goes or is written; a moved file may be older than those that are there."""
-    digest = hashlib.sha256()
-    for folder in (home.settings.landing, home.settings.platform):
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and not path.name.startswith("."):
-                status = path.stat()
-                digest.update(f"{path}\0{status.st_mtime_ns}\0{status.st_size}\0".encode())
-    return digest.hexdigest()
-
-
-def _news(home: Home) -> bool:
-    """Whether a run would find anything to read."""
-    cursor = home.lake.cursor()
-    root = home.settings.home
-    for source in sources_of(home.platform()):
-        planned = reader(source, home=root, base=root).plan(ledger_of(cursor, source.name), datetime.now(UTC))
-        if next(iter(planned), None) is not None:
-            return True
-    return False
-
-
-def _changed_days(home: Home) -> dg.SensorDefinition:
-    @dg.sensor(
-        name="changed_days",
-        job_name=FACTS,
-        minimum_interval_seconds=SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Days that new or late telemetry touched are computed again, in one run.",
-    )
-    def changed_days(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if busy := at_work(context.instance):
-            return dg.SkipReason(f"waiting for the run {busy.run_id} ({busy.tags[PHASE_TAG]})")
-        span = fact_span(home)
-        if span is None:
-            return dg.SkipReason("no day changed")
-        return dg.RunRequest(run_key=_attempt(home), tags=metadata.range_tags(span, only_changed=True))
-
-    return changed_days
-
-
-def _attempt(home: Home) -> str:
-    """Names what the facts are computed from, so that days that cannot be computed are tried once an hour only."""
-    versions = publish.versions(home.lake.cursor())
-    read = {name: versions.get(name, 0) for query in home.queries.values() for name in query.inputs}
-    codes = sorted(query.digest for query in home.queries.values())
-    return f"{datetime.now(UTC):%Y-%m-%dT%H} {hashlib.sha256(repr((sorted(read.items()), codes)).encode()).hexdigest()}"
-
-
-def at_work(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
-    """A run of any phase that waits or works, if there is one.
-
-    A run whose process is gone (killed, or the machine was switched off) is marked as failed first: nobody else would,
-    and everything that waits for it would wait forever.
-    """
-    phases = {PHASE_TAG: [INGEST, FACTS, DECISIONS]}
-    for run in instance.get_runs(dg.RunsFilter(statuses=[*_WORKING, *_WAITING], tags=phases)):
-        if run.status not in _WORKING or _alive(instance, run):
-            return run
-        instance.report_run_failed(run, "the process of this run is gone; the tables stay as last published")
-    return None
-
-
-def _alive(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether the process that started to execute the run still is; on a cluster its launcher knows, not we."""
-    if not isinstance(instance.run_launcher, dg.DefaultRunLauncher):
-        return True
-    for record in instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_START).records:
-        entry = record.event_log_entry
-        event = entry.dagster_event
-        if event and event.pid:
-            try:
-                return psutil.Process(event.pid).create_time() <= entry.timestamp
-            except psutil.NoSuchProcess:
-                return False
-    return True
-
-
-def _failures(home: Home) -> dg.SensorDefinition:
-    @dg.run_failure_sensor(
-        name="run_failures",
-        minimum_interval_seconds=SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="A failed run becomes an event.",
-    )
-    def run_failures(context: dg.RunFailureSensorContext) -> None:
-        metadata.announce_failure(home, context.dagster_run, context.failure_event.message)
-
-    return run_failures

@@ -3,29 +3,27 @@
 Belongs here: `build_definitions`, and nothing that is not put together by it.
 """
 
-import dagster as dg
+from collections.abc import Sequence
 
-from cogniforge_pipeline import automation
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from cogniforge_pipeline import sensors
 from cogniforge_pipeline.aiops import assets as aiops_assets
 from cogniforge_pipeline.aiops import plots as aiops_plots
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
-from cogniforge_pipeline.automation import DECISIONS, FACTS, INGEST
 from cogniforge_pipeline.data_mesh import assets as mesh_assets
 from cogniforge_pipeline.executors import executor
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import maintain
 from cogniforge_pipeline.metadata import PHASE_TAG
 from cogniforge_pipeline.reports import assets as report_assets
+from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
 from cogniforge_pipeline.settings import Settings, load_settings
 from cogniforge_pipeline.sources.declared import SOURCE_KIND
 from cogniforge_pipeline.sql_assets import sql_assets
 
 KINDS = (SOURCE_KIND, TOPOLOGY_KIND)
-JOBS = {
-    INGEST: "Read what is new from all sources.",
-    FACTS: "Compute the days that new data touched.",
-    DECISIONS: "Decide, and publish what others read.",
-}
 
 
 def open_home(settings: Settings) -> Home:
@@ -47,22 +45,27 @@ def build_definitions(home: Home) -> dg.Definitions:
         *sql_assets(home, aiops_plots.PLOTS),
         *report_assets.assets(home),
     ]
-    phases: dict[str, list[dg.AssetsDefinition]] = {phase: [] for phase in JOBS}
-    for asset in made:
-        first = INGEST if asset.op.tags.get(PHASE_TAG) == INGEST else DECISIONS
-        phases[FACTS if asset.partitions_def else first].append(asset)
+    by_day = [asset for asset in made if asset.partitions_def]
+    inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")]
+    events = [asset for asset in made if asset.op.name == "data_mesh__events"]
+    rest = [asset for asset in made if asset not in by_day and asset not in inputs]
     jobs = [
-        dg.define_asset_job(
-            phase, dg.AssetSelection.assets(*phases[phase]), description=description, tags={PHASE_TAG: phase}
-        )
-        for phase, description in JOBS.items()
+        _job(INGEST, [*inputs, *events], "Read what is new from all sources, and what was told since."),
+        _job(FACTS, by_day, "Compute the days that new data touched."),
+        _job(DECISIONS, rest, "Decide, and publish what others read."),
     ]
     return dg.Definitions(
         assets=made,
         jobs=[*jobs, _maintenance(home)],
-        schedules=automation.schedules(home),
-        sensors=automation.sensors(home),
+        schedules=sensors.schedules(home),
+        sensors=sensors.sensors(home),
         executor=executor(home.settings),
+    )
+
+
+def _job(phase: str, assets: Sequence[dg.AssetsDefinition], description: str) -> UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(
+        phase, dg.AssetSelection.assets(*assets), description=description, tags={PHASE_TAG: phase}
     )
 
 

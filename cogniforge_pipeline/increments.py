@@ -148,7 +148,6 @@ def materialize(
             mode=mode,
             run_id=request.run_id,
             days=plan.days,
-            as_of=plan.as_of,
         ) as staged:
             try:
                 return Outcome(plan, publish.publish(lake, cursor, [staged], circumstances)[0])

@@ -68,7 +68,7 @@ class HomeStorage(DagsterSqliteStorage):
         self._inst_data = inst_data
         with FileLock(Path(base_dir) / "storage.lock"):  # two processes that make the same databases must not meet
             self._run_storage = SqliteRunStorage.from_local(base_dir)
-            self._event_log_storage = HomeEventLog(base_dir)
+            self._event_log_storage: Any = HomeEventLog(base_dir)
             self._schedule_storage = SqliteScheduleStorage.from_local(base_dir)
 
     @classmethod
@@ -76,7 +76,7 @@ class HomeStorage(DagsterSqliteStorage):
         return {}
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> Self:  # noqa: ARG003
         folder = load_settings().dagster_home
         folder.mkdir(parents=True, exist_ok=True)
         return cls(str(folder), inst_data)

@@ -32,11 +32,11 @@ CATALOG = "lake"
 LOCK_TIMEOUT_SECONDS = 600
 COPY_SECONDS = 30
 _LOCKS = "locks"
-_ADVISORY_LOCK = 0x636F676E  # one number for all writers of one PostgreSQL database
+COMMIT_LOCK = 0x636F676E  # the advisory lock of all writers of one PostgreSQL database
 _HOLD = (
     f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'; SET LOCAL idle_in_transaction_session_timeout = 0; "
     "SET LOCAL tcp_keepalives_idle = 30; SET LOCAL tcp_keepalives_interval = 10; SET LOCAL tcp_keepalives_count = 3; "
-    f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"
+    f"SELECT pg_advisory_xact_lock({COMMIT_LOCK})"
 )
 """Commits may idle while a large transaction runs; a machine that vanished loses the lock after a minute, not hours."""
 
@@ -213,7 +213,7 @@ def explain(error: Exception, settings: Settings) -> LakeError:
     if "lock timeout" in text:
         return LakeError(
             f"another process has been committing to the lake for more than {LOCK_TIMEOUT_SECONDS} s",
-            f"find it in PostgreSQL: SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = {_ADVISORY_LOCK}",
+            f"find it in PostgreSQL: SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = {COMMIT_LOCK}",
         )
     if isinstance(error, duckdb.HTTPException):
         return LakeError(
@@ -301,35 +301,9 @@ def _connect(settings: Settings, catalog: str, *, read_only: bool, snapshot: Sna
         connection.execute(f"SET GLOBAL threads = {settings.threads}")
     load_extension(connection, "ducklake")
     kind, _, where = catalog.partition(":")
-    options = [f"DATA_PATH {literal(settings.data)}"]
     try:
-        if kind == "sqlite":
-            load_extension(connection, "sqlite-scanner")
-            if not read_only:
-                Path(where).parent.mkdir(parents=True, exist_ok=True)
-            elif not Path(where).exists() or not Path(where).stat().st_size:
-                raise _no_lake(settings)
-            if settings.data == str(Path(settings.catalog.partition(":")[2]).parent / "data"):
-                options.append("OVERRIDE_DATA_PATH TRUE")  # the folder was moved or mounted elsewhere as a whole
-            options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 60000"]
-        else:
-            load_extension(connection, "postgres-scanner")
-            if settings.password:
-                connection.execute(f"CREATE SECRET (TYPE postgres, PASSWORD {literal(settings.password)})")
-            if not read_only:
-                connection.execute(f"ATTACH {literal(where)} AS {_LOCKS} (TYPE postgres)")
-        if settings.data.startswith("s3://"):
-            load_extension(connection, "httpfs")
-            for copied in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
-                connection.execute(f"SET GLOBAL {copied} = ''")  # httpfs shows AWS_* of the environment as settings
-            parameters = ", ".join(f"{key} {literal(value)}" for key, value in settings.s3.items())
-            connection.execute(f"CREATE SECRET cogniforge (TYPE s3{', ' + parameters if parameters else ''})")
-        elif not read_only:
-            Path(settings.data).mkdir(parents=True, exist_ok=True)
-        if not read_only:
-            spill = settings.state / "spill" / str(os.getpid())
-            spill.parent.mkdir(parents=True, exist_ok=True)
-            connection.execute(f"SET GLOBAL temp_directory = {literal(str(spill))}")
+        options = [f"DATA_PATH {literal(settings.data)}", *_prepare_catalog(connection, settings, catalog, read_only)]
+        _prepare_data(connection, settings, read_only)
         if read_only:
             options.append("READ_ONLY")
         if snapshot:
@@ -341,6 +315,42 @@ def _connect(settings: Settings, catalog: str, *, read_only: bool, snapshot: Sna
         connection.close()
         raise explain(error, settings) from error
     return connection
+
+
+def _prepare_catalog(connection: Connection, settings: Settings, catalog: str, read_only: bool) -> list[str]:
+    """What attaching this catalog needs; gives its options."""
+    kind, _, where = catalog.partition(":")
+    if kind == "postgres":
+        load_extension(connection, "postgres-scanner")
+        if settings.password:  # in a secret, for DuckDB shows connection strings in errors and in duckdb_databases()
+            connection.execute(f"CREATE SECRET (TYPE postgres, PASSWORD {literal(settings.password)})")
+        if not read_only:
+            connection.execute(f"ATTACH {literal(where)} AS {_LOCKS} (TYPE postgres)")
+        return []
+    load_extension(connection, "sqlite-scanner")
+    if not read_only:
+        Path(where).parent.mkdir(parents=True, exist_ok=True)
+    elif not Path(where).exists() or not Path(where).stat().st_size:
+        raise _no_lake(settings)
+    options = ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 60000"]
+    if settings.data == str(Path(settings.catalog.partition(":")[2]).parent / "data"):
+        options.append("OVERRIDE_DATA_PATH TRUE")  # the folder was moved or mounted elsewhere as a whole
+    return options
+
+
+def _prepare_data(connection: Connection, settings: Settings, read_only: bool) -> None:
+    if settings.data.startswith("s3://"):
+        load_extension(connection, "httpfs")
+        for copied in ("s3_access_key_id", "s3_secret_access_key", "s3_session_token"):
+            connection.execute(f"SET GLOBAL {copied} = ''")  # httpfs shows AWS_* of the environment as settings
+        parameters = ", ".join(f"{key} {literal(value)}" for key, value in settings.s3.items())
+        connection.execute(f"CREATE SECRET cogniforge (TYPE s3{', ' + parameters if parameters else ''})")
+    elif not read_only:
+        Path(settings.data).mkdir(parents=True, exist_ok=True)
+    if not read_only:
+        spill = settings.state / "spill" / str(os.getpid())
+        spill.parent.mkdir(parents=True, exist_ok=True)
+        connection.execute(f"SET GLOBAL temp_directory = {literal(str(spill))}")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ PREVIEW_ROWS = 10
 _EVALUATED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 AS_OF_TAG = "cogniforge/as_of"
 CHANGED_TAG = "cogniforge/only_changed"
+PHASE_TAG = "cogniforge/phase"
 
 Plot = Callable[[Connection, Publication], Any]
 """Makes an Altair chart of a published table, or None when there is nothing to show."""
@@ -84,7 +85,10 @@ def checks(contract: Contract) -> list[dg.AssetCheckSpec]:
 
 
 def request(context: dg.AssetExecutionContext, home: Home) -> Request:
-    """What this run asks for, from its tags and its partition range."""
+    """What this run asks for, from its tags and its partition range.
+
+    A run that somebody starts by hand has no tag, and computes again what it was asked for even when nothing changed.
+    """
     tags = context.run.tags
     as_of = tags.get(AS_OF_TAG)
     first = after = None
@@ -96,7 +100,7 @@ def request(context: dg.AssetExecutionContext, home: Home) -> Request:
         as_of=datetime.fromisoformat(as_of) if as_of else home.as_of(),
         first=first,
         after=after,
-        only_changed=tags.get(CHANGED_TAG, "false" if first else "true") == "true",
+        only_changed=tags.get(CHANGED_TAG) == "true",
         newest=None if as_of else home.as_of,
     )
 
@@ -182,7 +186,7 @@ def _shown(
 def _newest_partition(context: dg.AssetExecutionContext) -> str | None:
     """The day whose event the UI shows first."""
     if context.has_partition_key or context.has_partition_key_range:
-        return context.partition_key_range.end
+        return str(context.partition_key_range.end)
     return None
 
 
@@ -257,7 +261,11 @@ def _schema(contract: Contract) -> dg.TableSchema:
                 column.name,
                 column.type,
                 description=column.description,
-                constraints=dg.TableColumnConstraints(nullable=not column.required),
+                constraints=dg.TableColumnConstraints(
+                    nullable=not column.required,
+                    unique=contract.primary_key == (column.name,),
+                    other=[f"refers to {column.references}"] if column.references else [],
+                ),
             )
             for column in contract.columns
         ]

@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -33,6 +33,8 @@ QUALITY = "data_mesh.quality_metrics"
 ATTEMPTS = 20
 """So often a caller starts over after Superseded. Each time another process did publish, so somebody always goes on."""
 
+_EPOCH = date(1970, 1, 1)
+_DAY_US = 86_400_000_000
 _names = itertools.count(1)
 
 
@@ -148,14 +150,14 @@ def stage(
     mode: Mode,
     run_id: str,
     days: Sequence[date] = (),
-    as_of: datetime | None = None,
     source: str = "",
     refused: Sequence[str] = (),
 ) -> Iterator[Staged]:
     """Computes the rows of `selects` (all of them together), audits them and sets bad rows aside, in temp tables that
     live as long as the block.
 
-    The selects must give the contract's columns by name; order and types follow the contract. `refused` gives rows that
+    The selects must give the contract's columns by name; order and types follow the contract. `days` are those that the
+    rows replace; those that appended rows touch are found here. Freshness is measured against the clock. `refused` gives rows that
     were set aside before, in the shape of a quarantine table. Raises AuditFailed when a table rule of severity ERROR is
     broken, LakeError when the statement fails.
     """
@@ -170,7 +172,7 @@ def stage(
                 f"its query must give the columns of contracts/{contract.schema}/{contract.table}.yaml",
             ) from error
         ordered = len(selects) == 1 and bool(contract.sort_by)
-        audit = contracts.audit(cursor, contract, raw, as_of=as_of, ordered=ordered)
+        audit = contracts.audit(cursor, contract, raw, as_of=datetime.now(UTC), ordered=ordered)
         if audit.blocking:
             raise AuditFailed(contract, audit)
         aside = list(refused)
@@ -181,6 +183,8 @@ def stage(
         if aside:
             cursor.execute(f"CREATE TEMP TABLE {bad} AS {' UNION ALL BY NAME '.join(f'({select})' for select in aside)}")
         kept = good if audit.row_failures else raw
+        if mode is Mode.APPEND and contract.partition_column:
+            days = _days(cursor, kept, contract.partition_column)
         yield Staged(contract, kept, bad, audit, _count(cursor, bad) if aside else 0, mode, tuple(days))
     finally:
         for table in (raw, good, bad):
@@ -309,6 +313,12 @@ def midnight(day: date) -> datetime:
 
 def quarantine_of(contract: Contract) -> str:
     return f"quarantine.{contract.schema}__{contract.table}"
+
+
+def _days(cursor: Connection, table: str, column: str) -> list[date]:
+    """The UTC days of a table's rows; a cast to DATE would ask the time zone's calendar for every row."""
+    rows = cursor.execute(f"SELECT DISTINCT epoch_us({ident(column)}) // {_DAY_US} FROM {table}").fetchall()
+    return [_EPOCH + timedelta(days=row[0]) for row in sorted(rows)]
 
 
 def _count(cursor: Connection, table: str) -> int:

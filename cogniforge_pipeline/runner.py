@@ -18,10 +18,11 @@ from datetime import datetime
 import dagster as dg
 
 from cogniforge_pipeline import metadata
-from cogniforge_pipeline.definitions import DECISIONS, FACTS, INGEST, build_definitions, defs
+from cogniforge_pipeline.definitions import build_definitions, defs
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import fact_days, fact_span
+from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
 from cogniforge_pipeline.settings import Settings, packaged
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -56,7 +57,13 @@ def instance_of(settings: Settings) -> dg.DagsterInstance:
         raise CogniforgeError(
             f"{folder} cannot be written: {error.strerror}", "give this user the right to write in the home"
         ) from error
-    return dg.DagsterInstance.from_config(str(folder))
+    before = dict(os.environ)
+    os.environ.update(settings.environment())  # its storage finds the home by it
+    try:
+        return dg.DagsterInstance.from_config(str(folder))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def run(

@@ -42,7 +42,8 @@ def literal(value: Value | Sequence[Value] | Mapping[str, Value]) -> str:
         case float():
             return f"CAST('{value!r}' AS DOUBLE)"
         case str():
-            return "'" + value.replace("'", "''") + "'"
+            pieces = ["'" + piece.replace("'", "''") + "'" for piece in value.split("\0")]
+            return pieces[0] if len(pieces) == 1 else f"({' || chr(0) || '.join(pieces)})"
         case datetime():
             if value.tzinfo is None:
                 raise ValueError(f"timestamp without a time zone: {value}")

@@ -9,7 +9,7 @@ import dagster as dg
 
 from cogniforge_pipeline import metadata
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.publish import AuditFailed, Publication
+from cogniforge_pipeline.publish import AuditFailed, Publication, quarantine_of
 from cogniforge_pipeline.sources.declared import sources_of
 from cogniforge_pipeline.sources.ingest import LEDGER, SERIES, TELEMETRY, Totals, ingest
 from cogniforge_pipeline.sources.points import Refusal
@@ -36,6 +36,11 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
                 asset=home.contracts[LEDGER].key,
                 description="every file and window that was new could be read",
             ),
+            dg.AssetCheckSpec(
+                "rows_readable",
+                asset=home.contracts[TELEMETRY].key,
+                description="every row that was read became a point; the others are in quarantine with the reason",
+            ),
         ],
     )
     def aiops__ingest(context: dg.AssetExecutionContext) -> metadata.Step:
@@ -54,7 +59,8 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
         for notice in totals.notices:
             context.log.warning(notice)
         _announce(home, totals.refused)
-        yield _readable(totals, home)
+        yield _items_readable(totals, home)
+        yield _rows_readable(totals, home)
         for contract in contracts:
             published = totals.publications.get(contract.name)
             yield from metadata.results(context, home, contract, _sum(published) if published else None, None)
@@ -73,7 +79,7 @@ def _announce(home: Home, refused: Iterable[Refusal]) -> None:
         )
 
 
-def _readable(totals: Totals, home: Home) -> dg.AssetCheckResult:
+def _items_readable(totals: Totals, home: Home) -> dg.AssetCheckResult:
     lines = [f"- `{r.item}` ({r.source}): {r.reason}. {r.hint or ''}" for r in totals.refused]
     return dg.AssetCheckResult(
         asset_key=home.contracts[LEDGER].key,
@@ -83,9 +89,25 @@ def _readable(totals: Totals, home: Home) -> dg.AssetCheckResult:
         metadata={
             "items": totals.items,
             "refused": len(lines),
-            "points": totals.rows(TELEMETRY),
-            "quarantined": totals.quarantined,
             "reasons": dg.MetadataValue.md("\n".join(lines[:100]) or "none"),
+        },
+    )
+
+
+def _rows_readable(totals: Totals, home: Home) -> dg.AssetCheckResult:
+    contract = home.contracts[TELEMETRY]
+    aside = totals.quarantined
+    query = f"SELECT reason, count(*), any_value(row), any_value(source) FROM {quarantine_of(contract)} GROUP BY ALL"
+    return dg.AssetCheckResult(
+        asset_key=contract.key,
+        check_name="rows_readable",
+        passed=not aside,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "points": totals.rows(TELEMETRY),
+            "quarantined": aside,
+            "message": f"{aside} rows were set aside" if aside else "none was set aside",
+            **({"see": dg.MetadataValue.md(f"```sql\n{query}\n```")} if aside else {}),
         },
     )
 

@@ -35,7 +35,7 @@ def worst_series(cursor: Connection, published: Publication) -> Any:
     for row in rows:
         row["ts"] = row["ts"].isoformat()
     time = alt.X("ts:T", title=None)
-    base = alt.Chart(alt.Data(values=rows))
+    base = alt.Chart(alt.InlineData(rows))
     band = base.mark_area(opacity=0.25, color="#1565c0").encode(x=time, y="lower:Q", y2="upper:Q")
     line = base.mark_line(color="#1565c0", strokeWidth=1).encode(x=time, y=alt.Y("value:Q", title="value"))
     points = (
@@ -53,7 +53,7 @@ def health(cursor: Connection, _: Publication) -> Any:
         return None
     values = [{"service": s, "status": t, "active anomalies": a} for s, t, a in rows]
     return (
-        alt.Chart(alt.Data(values=values))
+        alt.Chart(alt.InlineData(values))
         .mark_bar()
         .encode(
             y=alt.Y("service:N", title=None, sort="-x"),

@@ -1,4 +1,4 @@
-"""Dagster assets of the mesh: the registry of declarations, the event log in the lake, and the logs of every publication.
+"""Dagster assets of the mesh: the registry of declarations, the events in the lake, the logs of every publication.
 
 Belongs here: thin wiring. Does not: reading declarations, or computing quality figures (`contracts`).
 """
@@ -6,6 +6,7 @@ Belongs here: thin wiring. Does not: reading declarations, or computing quality 
 import dagster as dg
 
 from cogniforge_pipeline import contracts, metadata, publish
+from cogniforge_pipeline.automation import look_hourly
 from cogniforge_pipeline.data_mesh.plots import PLOTS
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
 from cogniforge_pipeline.home import Home
@@ -57,7 +58,7 @@ def _events(home: Home) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="data_mesh__events",
-        specs=[metadata.spec(home, contract, kinds=("python", "sqlite"))],
+        specs=[metadata.spec(home, contract, kinds=("python", "sqlite"), automation=look_hourly())],
         can_subset=True,
         check_specs=metadata.checks(contract),
     )
@@ -74,14 +75,15 @@ def _log(home: Home, table: str) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=table.replace(".", "__"),
-        specs=[metadata.spec(home, contract)],
+        specs=[metadata.spec(home, contract, automation=look_hourly())],
         can_subset=True,
         check_specs=metadata.checks(contract),
     )
     def log(context: dg.AssetExecutionContext) -> metadata.Step:
         cursor = home.lake.cursor()
         cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE log_rows AS SELECT * FROM {table} WHERE {time} > now() - INTERVAL {LOG_DAYS} DAY"
+            f"CREATE OR REPLACE TEMP TABLE log_rows AS SELECT * FROM {table} "
+            f"WHERE {time} > now() - INTERVAL {LOG_DAYS} DAY"
         )
         audit = contracts.audit(cursor, contract, "temp.log_rows")
         version = sum(publish.versions(cursor).values())

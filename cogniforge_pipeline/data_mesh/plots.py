@@ -22,7 +22,7 @@ def quality(cursor: Connection, _: Publication) -> Any:
     if not rows:
         return None
     values = [{"product": p, "rows": v, "error rate": e} for p, v, e in rows]
-    base = alt.Chart(alt.Data(values=values)).encode(y=alt.Y("product:N", title=None))
+    base = alt.Chart(alt.InlineData(values)).encode(y=alt.Y("product:N", title=None))
     volume = base.mark_bar(color="#1565c0").encode(x=alt.X("rows:Q", scale=alt.Scale(type="symlog")))
     errors = base.mark_bar(color="#c62828").encode(x=alt.X("error rate:Q", axis=alt.Axis(format="%")))
     return volume.properties(width=260, title="rows published last") | errors.properties(

@@ -21,12 +21,13 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
                 deps=[contract.key for contract in exported(home)],
                 description="All decision tables in one plain DuckDB file, for tools that open one.",
                 group_name="reports",
+                owners=["team:platform"],
                 kinds={"duckdb"},
                 automation_condition=decide_eagerly(),
             )
         ],
     )
-    def reports__duckdb(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    def reports__duckdb() -> dg.MaterializeResult[None]:
         path = publish_duckdb(home)
         return dg.MaterializeResult(
             metadata={"path": dg.MetadataValue.path(str(path)), "bytes": path.stat().st_size}

@@ -185,7 +185,6 @@ class _Ingestion:
                 [staging.telemetry(duplicates)],
                 mode=Mode.APPEND,
                 run_id=self.run_id,
-                days=staging.days(),
                 refused=staging.bad(duplicates),
                 source=self.source,
             ) as telemetry,

@@ -29,8 +29,6 @@ _LABELS_TEXT = "array_to_string(list_sort(list_transform(map_entries(labels), la
 SERIES_ID = f"(md5_number_lower(concat_ws(chr(31), service, metric, {_LABELS_TEXT})) >> 1)::BIGINT"
 """A series' id follows from service, metric and labels alone, so every process gives it the same one."""
 
-_EPOCH = date(1970, 1, 1)
-_DAY_US = 86_400_000_000  # a cast to DATE would ask the time zone's calendar for every row
 _RAW = "temp.ingest_raw"
 _NAMES = "temp.ingest_names"
 _POINTS = "temp.ingest_points"
@@ -199,12 +197,6 @@ class Staging:
         self._cursor.execute(f"CREATE TEMP TABLE ingest_duplicates AS ({repeated}) UNION ({known})")
         count = self._cursor.execute("SELECT count(*) FROM temp.ingest_duplicates").fetchone()
         return int(count[0]) if count else 0
-
-    def days(self) -> list[date]:
-        """The UTC days of the good points."""
-        points = f"({self._direct}) WHERE problem IS NULL" if self._direct else _POINTS
-        rows = self._cursor.execute(f"SELECT DISTINCT epoch_us(ts) // {_DAY_US} FROM {points}").fetchall()
-        return [_EPOCH + timedelta(days=row[0]) for row in sorted(rows)]
 
     def bad(self, duplicates: bool) -> list[str]:
         """SELECTs of the rows to set aside, in the shape of a quarantine table."""

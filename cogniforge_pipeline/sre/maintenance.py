@@ -75,9 +75,11 @@ def parse_maintenance(text: str) -> tuple[Maintenance, ...]:
 def maintenance_between(entries: Iterable[Maintenance], start: datetime, end: datetime) -> list[Span]:
     """All maintenance within (start, end], cut to it, in order, with touching stretches made one."""
     start, end = utc(start), utc(end)
+    if start >= end:
+        return []
     merged: list[Span] = []
-    for first, last in sorted(span for entry in entries for span in entry.between(start, end)):
-        first, last = max(first, start), min(last, end)
+    found = (span for entry in entries for span in entry.between(start, end))
+    for first, last in sorted((max(first, start), min(last, end)) for first, last in found):
         if merged and first <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(merged[-1][1], last))
         else:

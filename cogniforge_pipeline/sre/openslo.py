@@ -7,6 +7,7 @@ What OpenSLO has no word for stands in annotations of the SLO, as text:
 
     cogniforge.dev/minimum-events: "100"          below so many events in a window nothing is claimed about it
     cogniforge.dev/maintenance: Sun 02:00-04:00   times that do not count; `maintenance.py` shows all forms
+    cogniforge.dev/alerts: page                   which built-in burn alerts: page, ticket, "page,ticket", none
     cogniforge.dev/composite-target: "0.995"      target of a composite; default: the weighted mean of its members
 """
 
@@ -59,7 +60,8 @@ class Annotations(DeclarationModel):
 
     minimum_events: Annotated[int, Field(ge=0)] = Field(0, alias=f"{PREFIX}minimum-events")
     maintenance: Annotated[str, checked(parse_maintenance)] = Field("", alias=f"{PREFIX}maintenance")
-    composite_target: Annotated[Number, Field(gt=0, lt=1)] | None = Field(None, alias=f"{PREFIX}composite-target")
+    alerts: Literal["page,ticket", "page", "ticket", "none"] = Field("page,ticket", alias=f"{PREFIX}alerts")
+    composite_target: Annotated[Number, Field(ge=0, lt=1)] | None = Field(None, alias=f"{PREFIX}composite-target")
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -113,6 +115,11 @@ class TimeWindow(OpenSLOModel):
         return Window.parse(self.duration, start, self.calendar.time_zone)
 
 
+def _minutes(value: Any) -> Any:
+    """OpenSLO's bare number of minutes as a duration."""
+    return f"{value}m" if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class ObjectiveSpec(OpenSLOModel):
     """One target. With an indicator of its own it is a member of a composite SLO."""
 
@@ -122,7 +129,7 @@ class ObjectiveSpec(OpenSLOModel):
     target: Annotated[Number, Field(ge=0, lt=1)] | None = None
     target_percent: Annotated[Number, Field(ge=0, lt=100)] | None = None
     time_slice_target: Annotated[Number, Field(gt=0, le=1)] | None = None
-    time_slice_window: Annotated[int, Field(gt=0)] | FixedShorthand | None = None
+    time_slice_window: Annotated[FixedShorthand, BeforeValidator(_minutes)] | None = None
     indicator: InlineIndicator | None = None
     indicator_ref: Name | None = None
     composite_weight: Annotated[Number, Field(gt=0)] | None = None
@@ -185,10 +192,17 @@ class SLOSpec(OpenSLOModel):
             found.append(("timeSliceTarget", "Timeslices needs timeSliceTarget, such as 0.99"))
         if method == "Occurrences" and (window is not None or objective.time_slice_target is not None):
             found.append(("timeSliceWindow", "time slices go with budgetingMethod Timeslices or RatioTimeslices"))
+        if window is not None and Window.parse(window).nominal > self.window.nominal:
+            found.append(
+                ("timeSliceWindow", f"a slice of {window} is longer than the window of {self.window.duration}")
+            )
         if method == "RatioTimeslices" and objective.time_slice_target is not None:
             found.append(("timeSliceTarget", "RatioTimeslices averages the slices and has no timeSliceTarget"))
         if objective.composite_weight is not None and not objective.is_member:
             found.append(("compositeWeight", "a weight goes with an indicator or indicatorRef at the same objective"))
+        inline = objective.indicator or (None if objective.is_member else self.indicator)
+        if inline is not None and inline.spec.threshold_metric and (objective.op is None or objective.value is None):
+            found.append(("op", "a thresholdMetric needs op and value at the objective"))
         return found
 
     @property

@@ -36,7 +36,8 @@ def empty_list(value: Any) -> Any:
     return () if value is None else value
 
 
-def _decimal(value: Any) -> Decimal:
+def decimal_of(value: Any) -> Decimal:
+    """A number as it is written in decimal. Raises ValueError for all else, and beyond 30 places."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise ValueError(f"expected a number, got {value!r}")
     try:
@@ -45,6 +46,8 @@ def _decimal(value: Any) -> Decimal:
         raise ValueError(f"expected a number, got {value!r}") from None
     if not number.is_finite():
         raise ValueError(f"expected a finite number, got {value!r}")
+    if max(number.adjusted(), -int(number.as_tuple().exponent)) > 30:
+        raise ValueError(f"expected at most 30 places before and after the point, got {value!r}")
     return number
 
 
@@ -53,7 +56,7 @@ def _fixed_length(text: str) -> None:
         raise ValueError(f"expected minutes, hours, days or weeks such as 5m, got {text!r}")
 
 
-Number = Annotated[Decimal, BeforeValidator(_decimal)]
+Number = Annotated[Decimal, BeforeValidator(decimal_of)]
 """An exact decimal: 0.999 is 999/1000, never the nearest double."""
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._|/\\-]*$", max_length=255)]
 """As OpenSLO, and also capital letters and `_`, because services are named as in telemetry."""

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
@@ -178,8 +179,7 @@ def periods_between(window: Window, start: datetime, end: datetime) -> list[Span
     while boundaries[-1] < end:
         index += 1
         boundaries.append(window._boundary(index))
-    pairs = zip(boundaries[:-1], boundaries[1:], strict=True)
-    return [(first, last) for first, last in pairs if first < last and last > start]
+    return [(first, last) for first, last in pairwise(boundaries) if first < last and last > start]
 
 
 def alert_windows(period: timedelta) -> list[AlertWindow]:

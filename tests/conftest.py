@@ -1,0 +1,56 @@
+"""What all tests share: a clean environment, homes to work on, and one finished home for those who only read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cogniforge_pipeline import runner
+from cogniforge_pipeline.definitions import open_home
+from cogniforge_pipeline.settings import load_settings
+from tests.support.pipeline import Pipeline, at, csv
+
+FOREIGN = ("COGNIFORGE_", "AWS_", "DAGSTER_")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """No test sees the user's installation, or what another test left in the environment."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(FOREIGN):
+            del os.environ[name]
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    """A new home, worked on without Dagster."""
+    return Pipeline(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home after one whole run: three days of two services, one refused file, one bad row and one duplicate.
+
+    For reading only. The newest point is of 2026-03-03 23:50 UTC; web's latency is ten times as high from 23:00.
+    """
+    folder = tmp_path_factory.mktemp("finished") / "home"
+    work = Pipeline(folder)
+    start = at("2026-03-01 00:00")
+    moments = [start + timedelta(minutes=10 * n) for n in range(3 * 144)]
+    trouble = at("2026-03-03 23:00")
+    latency = [(ts, "web", "latency_ms", 100.0 + n % 7 + (1000 if ts >= trouble else 0)) for n, ts in enumerate(moments)]
+    cpu = [(ts, "api", "cpu_percent", 40.0 + n % 5) for n, ts in enumerate(moments)]
+    work.drop("web.csv", csv([*latency, latency[0]]) + "2026-03-01T00:00:00Z,web,latency_ms,oops,gauge\n")
+    work.drop("api/cpu.csv", csv(cpu))
+    work.drop("broken.parquet", b"PAR1 this is no parquet file")
+    report = runner.run(open_home(load_settings(folder, environ={})))
+    assert report.success, report.failed_steps
+    return folder

@@ -1,0 +1,77 @@
+"""A small home worked on step by step, without Dagster: files in, ingestion, facts and decisions.
+
+Belongs here: what tests of the kernel share. Does not: whole runs, which go through `runner.run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cogniforge_pipeline.definitions import open_home
+from cogniforge_pipeline.home import Home
+from cogniforge_pipeline.increments import Outcome, Request, materialize_query
+from cogniforge_pipeline.settings import load_settings
+from cogniforge_pipeline.sources import landing_sources
+from cogniforge_pipeline.sources.ingest import Totals, ingest
+from cogniforge_pipeline.sqltext import qualified
+
+FACTS = ("aiops.rollup_5m", "aiops.anomaly_scores")
+HEALTH = "aiops.service_health"
+Point = tuple[datetime, str, str, float]
+
+
+def at(text: str) -> datetime:
+    """A UTC time such as `2026-03-01 10:00`."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def csv(points: Iterable[Point], *, kind: str = "gauge") -> str:
+    """A file of points: time, service, metric, value."""
+    lines = (f"{ts.isoformat()},{service},{metric},{value!r},{kind}\n" for ts, service, metric, value in points)
+    return "timestamp,service,metric,value,kind\n" + "".join(lines)
+
+
+class Pipeline:
+    """One home in `folder` with a landing folder and nothing declared."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "landing").mkdir(parents=True, exist_ok=True)
+        (folder / "platform").mkdir(exist_ok=True)
+        self.home: Home = open_home(load_settings(folder, environ={}))
+        self.runs = 0
+
+    def drop(self, name: str, content: str | bytes) -> Path:
+        """Puts a file into landing/."""
+        path = self.folder / "landing" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def ingest(self) -> Totals:
+        """Reads what is new in landing/."""
+        self.runs += 1
+        return ingest(self.home.lake, self.home.contracts, landing_sources([]), run_id=f"ingest-{self.runs}")
+
+    def compute(self, table: str, **asked: Any) -> Outcome:
+        """Computes one table; `asked` as in Request."""
+        self.runs += 1
+        query = self.home.queries[table]
+        request = Request(f"compute-{self.runs}", **asked)
+        return materialize_query(self.home.lake, self.home.contracts[table], query, self.home.facts(query), request)
+
+    def facts(self, **asked: Any) -> dict[str, Outcome]:
+        """Computes the two facts, one after the other."""
+        return {table: self.compute(table, **asked) for table in FACTS}
+
+    def rows(self, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
+        """All rows of a table of the lake, ordered."""
+        found = self.home.lake.cursor().execute(f"SELECT {columns} FROM {qualified(table)} ORDER BY ALL")
+        return found.fetchall()
+
+    def quarantine(self, table: str, columns: str = "reason") -> list[tuple[Any, ...]]:
+        """What was set aside of a table."""
+        return self.rows(f"quarantine.{table.replace('.', '__')}", columns)

@@ -1,0 +1,2 @@
+def test_it(finished_home, pipeline):
+    print(finished_home)
