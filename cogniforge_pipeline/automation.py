@@ -38,5 +38,5 @@ def look_hourly() -> Condition:
 
 def _missing() -> Condition:
     """True until it is asked for once, so that what fails at first is not asked for again and again."""
-    missing: Condition = dg.AutomationCondition.missing()
+    missing = cast(Condition, dg.AutomationCondition.missing())
     return missing & missing.newly_true().since(dg.AutomationCondition.newly_requested())

@@ -38,15 +38,19 @@ class Home:
         return load_queries(packaged("sql"))
 
     @cached_property
+    def views(self) -> dict[str, Query]:
+        return load_queries(packaged("sql") / "views")
+
+    @cached_property
     def events(self) -> EventLog:
         self.settings.events.parent.mkdir(parents=True, exist_ok=True)
         return EventLog(self.settings.events)
 
     @cached_property
     def lake(self) -> Lake:
-        """The lake with all tables of the contracts in it. Raises LakeError."""
+        """The lake with all tables of the contracts and all views in it. Raises LakeError."""
         lake = Lake.of(self.settings)
-        publish.prepare(lake, list(self.contracts.values()))
+        publish.prepare(lake, list(self.contracts.values()), self.views)
         return lake
 
     def platform(self) -> Platform:

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from graphlib import TopologicalSorter
 
+import duckdb
+
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.lake import Connection, Lake
+from cogniforge_pipeline.lake import Connection, Lake, explain
 from cogniforge_pipeline.publish import ATTEMPTS, MATERIALIZATIONS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.queries import Query
 from cogniforge_pipeline.sqltext import literal
@@ -141,19 +143,16 @@ def materialize(
         circumstances = Circumstances(
             request.run_id, plan.as_of, code, plan.inputs, {contract.name: plan.version}
         )
-        with publish.stage(
-            cursor,
-            contract,
-            selects(cursor, plan),
-            mode=mode,
-            run_id=request.run_id,
-            days=plan.days,
-        ) as staged:
-            try:
+        try:
+            with publish.stage(
+                cursor, contract, selects(cursor, plan), mode=mode, run_id=request.run_id, days=plan.days
+            ) as staged:
                 return Outcome(plan, publish.publish(lake, cursor, [staged], circumstances)[0])
-            except Superseded:
-                if attempt == ATTEMPTS:
-                    raise
+        except Superseded:
+            if attempt == ATTEMPTS:
+                raise
+        except duckdb.Error as error:
+            raise explain(error, lake.settings) from error
     raise AssertionError("unreachable")
 
 

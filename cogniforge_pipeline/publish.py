@@ -26,6 +26,7 @@ from cogniforge_pipeline import contracts
 from cogniforge_pipeline.contracts import Audit, Contract
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.lake import Connection, Lake
+from cogniforge_pipeline.queries import Query
 from cogniforge_pipeline.sqltext import ident, literal, qualified
 
 MATERIALIZATIONS = "data_mesh.materializations"
@@ -104,8 +105,9 @@ class Circumstances:
     expected: Mapping[str, int] = field(default_factory=dict)
 
 
-def prepare(lake: Lake, tables: Sequence[Contract]) -> None:
-    """Makes the tables that are not there yet, with their quarantine and the log."""
+def prepare(lake: Lake, tables: Sequence[Contract], views: Mapping[str, Query] | None = None) -> None:
+    """Makes the tables that are not there yet, with their quarantine and the log, and the views that are new or
+    changed."""
     cursor = lake.cursor()
     known = {
         f"{schema}.{table}"
@@ -114,12 +116,22 @@ def prepare(lake: Lake, tables: Sequence[Contract]) -> None:
         ).fetchall()
     }
     missing = [c for c in tables if c.name not in known or quarantine_of(c) not in known]
-    if not missing:
+    held = {
+        f"{schema}.{view}": comment
+        for schema, view, comment in cursor.execute(
+            "SELECT schema_name, view_name, comment FROM duckdb_views() WHERE database_name = current_catalog()"
+        ).fetchall()
+    }
+    changed = [view for name, view in (views or {}).items() if held.get(name) != view.digest]
+    if not missing and not changed:
         return
     with lake.transaction(cursor):
         for contract in missing:
             for statement in (*contracts.create_table(contract), *contracts.quarantine_table(contract)):
                 cursor.execute(statement)
+        for view in changed:
+            cursor.execute(f"CREATE OR REPLACE VIEW {qualified(view.name)} AS {view.text}")
+            cursor.execute(f"COMMENT ON VIEW {qualified(view.name)} IS {literal(view.digest)}")
 
 
 def versions(cursor: Connection) -> dict[str, int]:
@@ -159,13 +171,15 @@ def stage(
     The selects must give the contract's columns by name; order and types follow the contract. `days` are those that the
     rows replace; those that appended rows touch are found here. Freshness is measured against the clock. `refused` gives rows that
     were set aside before, in the shape of a quarantine table. Raises AuditFailed when a table rule of severity ERROR is
-    broken, LakeError when the statement fails.
+    broken, CogniforgeError when a statement fails, duckdb.Error when disk or memory do.
     """
     token = f"{contract.table}_{os.getpid()}_{next(_names)}"
     raw, good, bad = (f"temp.{ident(f'{kind}_{token}')}" for kind in ("stage", "good", "bad"))
     try:
         try:
             _create(cursor, contract, raw, selects)
+        except (duckdb.IOException, duckdb.OutOfMemoryException):
+            raise
         except duckdb.Error as error:
             raise CogniforgeError(
                 f"{contract.name} could not be computed: {str(error).strip()}",
@@ -235,7 +249,7 @@ def _create(cursor: Connection, contract: Contract, table: str, selects: Sequenc
     order = ", ".join(ident(name) for name in contract.sort_by)
     for select in selects:
         cursor.execute(
-            f"INSERT INTO {table} SELECT {names} FROM ({select}){' ORDER BY ' + order if order else ''}"
+            f"INSERT INTO {table} SELECT {names} FROM ({select}\n){' ORDER BY ' + order if order else ''}"
         )
 
 

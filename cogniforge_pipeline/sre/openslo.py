@@ -14,6 +14,7 @@ What OpenSLO has no word for stands in annotations of the SLO, as text:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -312,7 +313,7 @@ OPENSLO_KIND = Kind("slo", "slos", OpenSLO, key=registry_name)
 """`platform/slos/*.yaml`."""
 
 
-def _located(model: SLOSpec, wrong: list[tuple[tuple[str | int, ...], str]]) -> ValidationError:
+def _located(model: SLOSpec, wrong: Iterable[tuple[tuple[str | int, ...], str]]) -> ValidationError:
     """One error for each place, so that a user is led to its line."""
     details = [
         InitErrorDetails(type="value_error", loc=loc, input=None, ctx={"error": ValueError(message)})

@@ -68,7 +68,7 @@ class Place:
 def finish(process: subprocess.Popen[str], *, fails: bool = False) -> str:
     """What a process wrote to both streams, once it has ended as expected."""
     written = "\n".join(process.communicate(timeout=300))
-    assert (process.returncode != 0) is fails, written
+    assert (process.returncode != 0) is fails, "\n".join(x for x in written.splitlines() if " - DEBUG - " not in x)
     return written
 
 

@@ -1,4 +1,4 @@
-"""Several processes commit to a catalog in PostgreSQL at once. The data lies in a folder: S3 takes no part in locking."""
+"""Several processes commit to a catalog in PostgreSQL at once. The data lies in a folder: S3 plays no part in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from tests.support import publisher
 from tests.support.postgres import Postgres
 
 REPOSITORY = Path(__file__).parents[2]
-LOCKS = "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory' AND datname = '{}' "
+LOCKS = (
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+    "WHERE locktype = 'advisory' AND datname = '{}' "
+)
 TABLES = "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'ducklake%'"
 Start = Callable[..., subprocess.Popen[str]]
 

@@ -1,4 +1,4 @@
-"""The same home gives the same tables with its catalog in PostgreSQL and its data in S3, and every command works there."""
+"""A home gives the same tables with its catalog in PostgreSQL and its data in S3, and every command works there."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_catalog_lies_in_postgresql_and_the_data_in_s3(computed: Computed, p
 def state(place: Place) -> list[tuple[int, int]]:
     cursor = Lake(place.settings, read_only=True).cursor()
     return cursor.execute(
-        "SELECT (SELECT count(*) FROM data_mesh.materializations), (SELECT max(snapshot_id) FROM ducklake_snapshots('lake'))"
+        "SELECT count(*), (SELECT max(snapshot_id) FROM ducklake_snapshots('lake')) FROM data_mesh.materializations"
     ).fetchall()
 
 

@@ -155,7 +155,7 @@ def look(cursor: Connection) -> dict[str, int]:
     assert row
     wrong = [text for text in row[1] if text]
     assert not wrong, wrong
-    return dict(row[0])
+    return dict(row[0] or {})
 
 
 def look_twice(cursor: Connection) -> None:

@@ -36,7 +36,11 @@ schema:
     properties:
       - {{name: at, logicalType: timestamp, physicalType: TIMESTAMPTZ, description: When.}}
       - {{name: n, logicalType: integer, physicalType: BIGINT, description: The version that was read plus one.}}
-      - {{name: words, logicalType: array, physicalType: 'VARCHAR[]', items: {{logicalType: string}}, description: Any.}}
+      - name: words
+        logicalType: array
+        physicalType: VARCHAR[]
+        items: {{logicalType: string}}
+        description: Any.
       - name: labels
         logicalType: map
         physicalType: MAP(VARCHAR, BIGINT)

@@ -1,2 +1,0 @@
-def test_it(finished_home, pipeline):
-    print(finished_home)
