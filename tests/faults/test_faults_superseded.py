@@ -28,18 +28,9 @@ from tests.support.faults import (
     TELEMETRY,
     add_file,
     check_published,
-    home_at,
     materialize,
     one_pass,
 )
-
-
-@pytest.fixture
-def home(folder: Path) -> Home:
-    made = home_at(folder)
-    add_file(folder, 0)
-    one_pass(made)
-    return made
 
 
 def read_landing(home: Home) -> None:
