@@ -60,6 +60,7 @@ def build_definitions(home: Home) -> dg.Definitions:
         schedules=sensors.schedules(home),
         sensors=sensors.sensors(home),
         executor=executor(home.settings),
+        loggers={"console": _console()},
     )
 
 
@@ -67,6 +68,12 @@ def _job(phase: str, assets: Sequence[dg.AssetsDefinition], description: str) ->
     return dg.define_asset_job(
         phase, dg.AssetSelection.assets(*assets), description=description, tags={PHASE_TAG: phase}
     )
+
+
+def _console() -> dg.LoggerDefinition:
+    """Errors only, unless a run asks for more: everything else is in the UI."""
+    level = {"log_level": dg.Field(str, default_value="ERROR")}
+    return dg.colored_console_logger.configured(lambda config: config, config_schema=level)
 
 
 def _maintenance(home: Home) -> dg.JobDefinition:

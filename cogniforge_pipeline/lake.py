@@ -6,6 +6,7 @@ read-only and past views, maintenance. Does not: what is written (`publish.py`) 
 
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
 import os
 import shutil
@@ -76,7 +77,7 @@ class Lake:
         self.read_only = read_only or snapshot is not None
         self._commits = threading.Lock()
         self._copy = _private_catalog(settings) if self.read_only else None
-        catalog = f"sqlite:{Path(self._copy.name) / _COPY}" if self._copy else settings.catalog
+        catalog = f"sqlite:{self._copy}" if self._copy else settings.catalog
         self._connection = _connect(settings, catalog, read_only=self.read_only, snapshot=snapshot)
 
     @staticmethod
@@ -93,7 +94,7 @@ class Lake:
     def close(self) -> None:
         self._connection.close()
         if self._copy:
-            self._copy.cleanup()
+            shutil.rmtree(self._copy.parent, ignore_errors=True)
 
     @contextmanager
     def transaction(self, cursor: Connection) -> Iterator[Commit]:
@@ -220,7 +221,7 @@ def explain(error: Exception, settings: Settings) -> LakeError:
             f"the data at {settings.data} cannot be reached: {text}",
             "check COGNIFORGE_DATA, AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
-    if any(words in text.lower() for words in _FULL):
+    if any(words in text.lower() for words in _FULL) or ("disk I/O error" in text and not _room(settings)):
         return LakeError(f"the disk is full: {text}", f"free space for {_places(settings)}, then run again")
     if "readonly" in text.lower() or "read-only" in text.lower() or "Permission denied" in text:
         return LakeError(f"the lake cannot be written: {text}", f"make {_places(settings)} writable")
@@ -239,6 +240,11 @@ def _no_lake(settings: Settings) -> LakeError:
     return LakeError(f"there is no lake at {settings.catalog}", "make one with `cogniforge run`")
 
 
+def _room(settings: Settings) -> bool:
+    kind, _, where = settings.catalog.partition(":")
+    return kind != "sqlite" or shutil.disk_usage(Path(where).parent).free >= _ROOM_BYTES
+
+
 def _places(settings: Settings) -> str:
     places = [settings.catalog.removeprefix("sqlite:"), settings.data, str(settings.home)]
     return " and ".join(dict.fromkeys(place for place in places if place.startswith("/")))
@@ -250,36 +256,41 @@ def _rollback(cursor: Connection) -> None:
 
 
 _COPY = "catalog.sqlite"
+_ROOM_BYTES = 1 << 20
 
 
-def _private_catalog(settings: Settings) -> tempfile.TemporaryDirectory[str] | None:
-    """A copy of an embedded catalog that this user may read but not write, or None where none is needed.
+def _private_catalog(settings: Settings) -> Path | None:
+    """A copy of an embedded catalog beside which nothing can be written, or None where none is needed.
 
-    SQLite has to write beside a catalog even to read it. The copy is what the lake was at this moment: what is
-    committed later is not in it. Raises LakeError.
+    SQLite writes beside a catalog even to read it, so a user who may only read, and a full disk, need a copy. It is what
+    the lake was at this moment: what is committed later is not in it. Removed when the process ends. Raises LakeError.
     """
     kind, _, where = settings.catalog.partition(":")
-    if kind != "sqlite" or not Path(where).exists():
-        return None
-    if os.access(where, os.W_OK) and os.access(Path(where).parent, os.W_OK):
+    if kind != "sqlite" or not Path(where).exists() or _can_write(settings, Path(where)):
         return None
     files = [Path(where), Path(f"{where}-wal")]
     try:
-        folder = tempfile.TemporaryDirectory(prefix="cogniforge-", ignore_cleanup_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix="cogniforge-"))
+        atexit.register(shutil.rmtree, folder, True)
         deadline = time.monotonic() + COPY_SECONDS
         while time.monotonic() < deadline:
             before = [_state(file) for file in files]
             for file in files:
-                copy = Path(folder.name) / file.name.replace(files[0].name, _COPY, 1)
+                copy = folder / file.name.replace(files[0].name, _COPY, 1)
                 copy.unlink(missing_ok=True)
                 with suppress(FileNotFoundError):
                     shutil.copyfile(file, copy)
             if before == [_state(file) for file in files]:
-                return folder
+                return folder / _COPY
             time.sleep(0.05)
     except OSError as error:
         raise explain(error, settings) from error
     raise LakeError(f"{where} changed all the time while it was copied", "try again, or get the right to write there")
+
+
+def _can_write(settings: Settings, catalog: Path) -> bool:
+    may = os.access(catalog, os.W_OK) and os.access(catalog.parent, os.W_OK)
+    return may and _room(settings)
 
 
 def _state(file: Path) -> tuple[int, int] | None:

@@ -188,7 +188,11 @@ def _tell(entry: dg.EventLogEntry, phase: str, listener: Listener) -> None:
 
 
 def _message(event: dg.DagsterEvent) -> str:
+    """The error of ours that ended a step, with its hint, else the first cause."""
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
+    causes = []
+    while error is not None:
+        causes.append(error.message.strip())
         error = error.cause
-    return (error.message if error else "").strip()
+    ours = [cause.partition(": ")[2] for cause in causes if cause.startswith("cogniforge_pipeline.")]
+    return next(iter([*ours, *reversed(causes)]), "")

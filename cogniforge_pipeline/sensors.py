@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import psutil
 
-from cogniforge_pipeline import metadata, publish
+from cogniforge_pipeline import metadata
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import fact_span
 from cogniforge_pipeline.metadata import PHASE_TAG
@@ -24,8 +24,9 @@ from cogniforge_pipeline.sources.declared import sources_of
 from cogniforge_pipeline.sources.ingest import ledger_of
 
 INGEST, FACTS, DECISIONS = "ingest", "facts", "decisions"
-SECONDS = 15
-"""So often the sensors look."""
+SECONDS = 5
+DECISION_SECONDS = 15
+"""Sensors look often; decisions less so, for facts that are about to be computed should be there first."""
 
 _WAITING = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING)
 _WORKING = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
@@ -66,7 +67,7 @@ def sensors(home: Home) -> list[dg.SensorDefinition]:
             "decide_eagerly",
             target=dg.AssetSelection.all(),
             run_tags={PHASE_TAG: DECISIONS, metadata.CHANGED_TAG: "true"},
-            minimum_interval_seconds=SECONDS,
+            minimum_interval_seconds=DECISION_SECONDS,
             default_status=dg.DefaultSensorStatus.RUNNING,
             description="Decisions are made again when what they read was published.",
         ),
@@ -120,23 +121,27 @@ def _changed_days(home: Home) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Days that new or late telemetry touched are computed again, in one run.",
     )
-    def changed_days(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def changed_days(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        state = _published(home)
+        if state == context.cursor:
+            return dg.SkipReason("nothing was published since the last look")
         if busy := at_work(context.instance):
             return dg.SkipReason(f"waiting for the run {busy.run_id} ({busy.tags[PHASE_TAG]})")
         span = fact_span(home)
         if span is None:
-            return dg.SkipReason("no day changed")
-        return dg.RunRequest(run_key=_attempt(home), tags=metadata.range_tags(span, only_changed=True))
+            return dg.SensorResult(skip_reason="no day changed", cursor=state)
+        request = dg.RunRequest(tags=metadata.range_tags(span, only_changed=True))
+        return dg.SensorResult(run_requests=[request], cursor=state)
 
     return changed_days
 
 
-def _attempt(home: Home) -> str:
-    """Names what the facts are computed from, so that days that cannot be computed are tried once an hour only."""
-    versions = publish.versions(home.lake.cursor())
-    read = {name: versions.get(name, 0) for query in home.queries.values() for name in query.inputs}
-    codes = sorted(query.digest for query in home.queries.values())
-    return f"{datetime.now(UTC):%Y-%m-%dT%H} {hashlib.sha256(repr((sorted(read.items()), codes)).encode()).hexdigest()}"
+def _published(home: Home) -> str:
+    """Changes when anything is published or a query is another one; and once an hour, so that days that could not be
+    computed are tried again, but not all the time."""
+    snapshot = home.lake.snapshot_id(home.lake.cursor())
+    queries = hashlib.sha256("".join(sorted(query.digest for query in home.queries.values())).encode()).hexdigest()
+    return f"snapshot {snapshot}, queries {queries[:16]}, {datetime.now(UTC):%Y-%m-%d %H}h"
 
 
 def at_work(instance: dg.DagsterInstance) -> dg.DagsterRun | None:

@@ -62,6 +62,8 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
         yield _items_readable(totals, home)
         yield _rows_readable(totals, home)
         for contract in contracts:
+            if dg.AssetKey(contract.key) not in context.selected_asset_keys:
+                continue
             published = totals.publications.get(contract.name)
             yield from metadata.results(context, home, contract, _sum(published) if published else None, None)
 

@@ -18,7 +18,7 @@ from cogniforge_pipeline.settings import load_settings, packaged
 from tests.cluster.conftest import Computed, Place
 
 PACKAGES = {"celery": "dagster_celery", "k8s": "dagster_k8s"}
-DECISION = "aiops/service_health"
+SCORES = "aiops/anomaly_scores"
 
 
 def chosen(name: str, config: object = None) -> dg.ExecutorDefinition:
@@ -37,10 +37,10 @@ def test_several_processes_compute_the_tables_that_one_computes(
     computed: Computed, copied: Callable[..., Place]
 ) -> None:
     place = copied(COGNIFORGE_EXECUTOR="multiprocess", COGNIFORGE_EXECUTOR_CONFIG='{"max_concurrent": 2}')
-    written = place.command("run", "--verbose", "--select", f'+key:"{DECISION}"')
+    written = place.command("run", "--verbose", "--select", f'+key:"{SCORES}"')
     assert "Launching subprocess" in written
     contracts = load_contracts(packaged("contracts"))
-    for name in ("aiops.telemetry", "aiops.series", "aiops.rollup_5m", "aiops.anomaly_scores", "aiops.service_health"):
+    for name in ("aiops.telemetry", "aiops.series", "aiops.rollup_5m", "aiops.anomaly_scores"):
         order = ", ".join(contracts[name].sort_by)
         several, one = (
             Lake(of.settings, read_only=True).cursor().execute(f"SELECT * FROM {name} ORDER BY {order}").pl()

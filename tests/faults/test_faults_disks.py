@@ -52,12 +52,12 @@ def told(*arguments: str, **environment: str) -> tuple[int, str]:
     return command.returncode, out
 
 
-def assert_a_full_disk_delays_and_loses_nothing(home: Home, disk: Path, calm: Path, *, leave: int = 0) -> None:
+def assert_a_full_disk_delays_and_loses_nothing(home: Home, disk: Path, calm: Path) -> None:
     folder = home.settings.home
     add_file(folder, 0)
     one_pass(home)
     before = answers(home.settings)
-    ballast = fill(disk, leave=leave)
+    ballast = fill(disk)
     add_file(folder, 1)
     with pytest.raises(LakeError, match=r"the disk is full") as error:
         one_pass(home)
@@ -82,10 +82,26 @@ def test_a_full_disk_under_the_catalog(folder: Path, calm: Path, disk: Path) -> 
     assert_a_full_disk_delays_and_loses_nothing(home, disk, calm)
 
 
-@pytest.mark.parametrize("leave", [64 << 10, 256 << 10])
-def test_a_disk_under_catalog_and_data_that_is_full_in_the_middle(folder: Path, calm: Path, disk: Path, leave: int) -> None:
+def test_a_disk_that_fills_up_in_the_middle_of_a_run_leaves_published_states(folder: Path, calm: Path, disk: Path) -> None:
     home = home_at(folder, COGNIFORGE_DATA=str(disk / "data"), COGNIFORGE_CATALOG=f"sqlite:{disk / 'catalog.sqlite'}")
-    assert_a_full_disk_delays_and_loses_nothing(home, disk, calm, leave=leave)
+    add_file(folder, 0)
+    one_pass(home)
+    refused = 0
+    for number, leave in enumerate(range(4 << 10, 64 << 10, 8 << 10), 1):
+        ballast = fill(disk, leave=leave)
+        add_file(folder, number)
+        try:
+            one_pass(home)
+        except LakeError as error:
+            assert "the disk is full" in str(error)
+            refused += 1
+        ballast.unlink()
+        check_published(home.settings)
+    assert refused
+    one_pass(home)
+    shutil.copytree(folder / "landing", calm / "landing")
+    one_pass(home_at(calm))
+    assert answers(home.settings) == answers(load_settings(calm, {}))
 
 
 def test_a_full_disk_under_the_spill_folder(home: Home) -> None:

@@ -10,14 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cogniforge_pipeline.contracts import load_contracts
 from cogniforge_pipeline.definitions import open_home
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import Outcome, Request, materialize_query
-from cogniforge_pipeline.settings import load_settings
+from cogniforge_pipeline.settings import load_settings, packaged
 from cogniforge_pipeline.sources import landing_sources
 from cogniforge_pipeline.sources.ingest import Totals, ingest
 from cogniforge_pipeline.sqltext import qualified
 
+CONTRACTS = load_contracts(packaged("contracts"))
 FACTS = ("aiops.rollup_5m", "aiops.anomaly_scores")
 HEALTH = "aiops.service_health"
 Point = tuple[datetime, str, str, float]
@@ -42,6 +44,7 @@ class Pipeline:
         (folder / "landing").mkdir(parents=True, exist_ok=True)
         (folder / "platform").mkdir(exist_ok=True)
         self.home: Home = open_home(load_settings(folder, environ={}))
+        self.home.contracts = dict(CONTRACTS)
         self.runs = 0
 
     def drop(self, name: str, content: str | bytes) -> Path:

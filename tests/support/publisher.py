@@ -21,7 +21,7 @@ from cogniforge_pipeline.lake import Lake
 from cogniforge_pipeline.publish import Circumstances, Mode, Superseded
 from cogniforge_pipeline.settings import load_settings, packaged
 
-ROUNDS = 6
+ROUNDS = 4
 TEXT = """\
 apiVersion: v3.1.0
 kind: DataContract

@@ -5,6 +5,7 @@ Belongs here: starting, asking and stopping it. Does not: the browser (`chromium
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -79,7 +80,9 @@ class Ui:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _answers(self) -> bool:
@@ -128,10 +131,8 @@ class Ui:
         family = self.processes()
         if self.process.poll() is None:
             self.process.send_signal(number)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                pass
         _, alive = psutil.wait_procs(family, timeout=5)
         for process in alive:
             process.kill()

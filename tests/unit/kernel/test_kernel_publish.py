@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from cogniforge_pipeline import publish
+from cogniforge_pipeline.contracts import Bounds, Rule
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY, AuditFailed, Circumstances, Mode, Publication
 from cogniforge_pipeline.sqltext import ident, literal
@@ -103,12 +105,22 @@ def test_quarantined_rows_go_when_their_table_or_day_is_replaced(work: Pipeline)
 
 
 def test_a_broken_table_rule_publishes_nothing(work: Pipeline) -> None:
-    event = {"seq": 1, "id": "same", "source": "/s", "type": "a.b", "subject": None, "time": NOON, "data": None}
+    put(work, HEALTH, [healthy("a"), healthy("b")], Mode.REPLACE)
     before = work.rows(MATERIALIZATIONS)
-    with pytest.raises(AuditFailed, match=r"data_mesh\.events breaks its contract") as caught:
-        put(work, "data_mesh.events", [event, event | {"seq": 2}], Mode.APPEND)
-    assert "unique_source_id" in str(caught.value)
-    assert work.rows("data_mesh.events") == []
+    contract = work.home.contracts[HEALTH]
+    rule = Rule(
+        *("two_services", "table", "rowCount", (), "ERROR", "volume", "at least two services"),
+        measure="count(*)",
+        bounds=Bounds("mustBeGreaterOrEqualTo", 2),
+    )
+    strict = replace(contract, rules=(*contract.rules, rule))
+    query = select([healthy("c")])
+    with (
+        pytest.raises(AuditFailed, match=rf"{HEALTH} breaks its contract and was not published: two_services"),
+        publish.stage(work.home.lake.cursor(), strict, [query], mode=Mode.REPLACE, run_id="r"),
+    ):
+        pass
+    assert work.rows(HEALTH, "service") == [("a",), ("b",)]
     assert work.rows(MATERIALIZATIONS) == before
 
 
