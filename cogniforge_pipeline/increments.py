@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from graphlib import TopologicalSorter
 
-import duckdb
-
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.lake import Connection, Lake, explain
+from cogniforge_pipeline.lake import Connection, Lake
 from cogniforge_pipeline.publish import ATTEMPTS, MATERIALIZATIONS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.queries import Query
 from cogniforge_pipeline.sqltext import literal
@@ -136,36 +134,33 @@ def materialize(
     """
     cursor = lake.cursor()
     mode = Mode.REPLACE_DAYS if contract.partition_column else Mode.REPLACE
-    for attempt in range(1, ATTEMPTS + 1):
-        plan = make_plan(cursor)
-        if not plan.stale:
-            return Outcome(plan, None)
-        circumstances = Circumstances(
-            request.run_id, plan.as_of, code, plan.inputs, {contract.name: plan.version}
-        )
-        try:
-            with publish.stage(
-                cursor, contract, selects(cursor, plan), mode=mode, run_id=request.run_id, days=plan.days
-            ) as staged:
-                return Outcome(plan, publish.publish(lake, cursor, [staged], circumstances)[0])
-        except Superseded:
-            if attempt == ATTEMPTS:
-                raise
-        except duckdb.Error as error:
-            raise explain(error, lake.settings) from error
+    with lake.explained():
+        for attempt in range(1, ATTEMPTS + 1):
+            plan = make_plan(cursor)
+            if not plan.stale:
+                return Outcome(plan, None)
+            circumstances = Circumstances(request.run_id, plan.as_of, code, plan.inputs, {contract.name: plan.version})
+            try:
+                with publish.stage(
+                    cursor, contract, selects(cursor, plan), mode=mode, run_id=request.run_id, days=plan.days
+                ) as staged:
+                    return Outcome(plan, publish.publish(lake, cursor, [staged], circumstances)[0])
+            except Superseded:
+                if attempt == ATTEMPTS:
+                    raise
     raise AssertionError("unreachable")
 
 
-def materialize_query(lake: Lake, contract: Contract, query: Query, facts: Mapping[str, bool], request: Request) -> Outcome:
+def materialize_query(
+    lake: Lake, contract: Contract, query: Query, facts: Mapping[str, bool], request: Request
+) -> Outcome:
     """Materializes a SQL file's table; `facts` says of each of its inputs whether it has days."""
     code = code_version(contract, query.digest)
     if contract.partition_column:
         return materialize(
             lake,
             contract,
-            lambda cursor: plan_days(
-                cursor, query.name, facts, lookback=query.lookback, code=code, request=request
-            ),
+            lambda cursor: plan_days(cursor, query.name, facts, lookback=query.lookback, code=code, request=request),
             lambda _, plan: [
                 query.bind(day_start=publish.midnight(first), day_end=publish.midnight(after))
                 for first, after in chunks(plan.days)
@@ -222,7 +217,9 @@ def fact_span(home: Home) -> tuple[date, date] | None:
 
 def fact_days(home: Home) -> tuple[date, date] | None:
     """The days [first, after) that span all days that any fact ever had, or None without telemetry."""
-    row = home.lake.cursor().execute(f"SELECT min(day), max(day) FROM (SELECT unnest(days) AS day FROM {MATERIALIZATIONS})")
+    row = home.lake.cursor().execute(
+        f"SELECT min(day), max(day) FROM (SELECT unnest(days) AS day FROM {MATERIALIZATIONS})"
+    )
     first, newest = row.fetchone() or (None, None)
     return (first, newest + timedelta(1)) if first else None
 

@@ -87,9 +87,18 @@ class Lake:
 
     def cursor(self) -> Connection:
         """A new cursor (one for each step or thread) with the lake as its default catalog."""
-        cursor = self._connection.cursor()
-        cursor.execute(f"USE {CATALOG}")
+        with self.explained():
+            cursor = self._connection.cursor()
+            cursor.execute(f"USE {CATALOG}")
         return cursor
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raises LakeError where the block raises duckdb.Error: what is wrong, and what to do about it."""
+        try:
+            yield
+        except duckdb.Error as error:
+            raise explain(error, self.settings) from error
 
     def close(self) -> None:
         self._connection.close()

@@ -21,6 +21,7 @@ from cogniforge_pipeline.publish import AuditFailed, Publication, midnight, quar
 from cogniforge_pipeline.sqltext import ident, literal, qualified
 
 PREVIEW_ROWS = 10
+LARGE = ("preview", "plot")
 _EVALUATED = {AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED}
 AS_OF_TAG = "cogniforge/as_of"
 CHANGED_TAG = "cogniforge/only_changed"
@@ -148,17 +149,18 @@ def results(
 ) -> Step:
     """The check results and the materialization of one publication; of none, that nothing had to be done."""
     reason = {"reason": plan.reason} if plan else {}
+    key = dg.AssetKey(contract.key)
     if publication is None:
         yield from _last_check_results(context.instance, contract)
-        yield dg.MaterializeResult(asset_key=contract.key, metadata={"unchanged": True, **reason})
+        shown = _last_metadata(context.instance, key)
+        context.add_asset_metadata({k: shown.pop(k) for k in LARGE if k in shown}, key, _newest_partition(context))
+        yield dg.MaterializeResult(asset_key=key, metadata={**shown, **reason, "unchanged": True})
         return
     yield from check_results(contract, publication.audit)
     cursor = home.lake.cursor()
-    context.add_asset_metadata(
-        _shown(cursor, contract, publication, plot), dg.AssetKey(contract.key), _newest_partition(context)
-    )
+    context.add_asset_metadata(_large(cursor, contract, publication, plot), key, _newest_partition(context))
     yield dg.MaterializeResult(
-        asset_key=contract.key,
+        asset_key=key,
         metadata={
             "dagster/row_count": _rows(cursor, contract),
             "rows_published": publication.rows,
@@ -172,7 +174,7 @@ def results(
     )
 
 
-def _shown(
+def _large(
     cursor: Connection, contract: Contract, publication: Publication, plot: Plot | None
 ) -> dict[str, dg.MetadataValue[Any]]:
     """What is too large to be repeated for each day of a run."""
@@ -181,6 +183,11 @@ def _shown(
     if chart is not None:
         found["plot"] = dg.MetadataValue.md(_markdown(chart))
     return found
+
+
+def _last_metadata(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, dg.MetadataValue[Any]]:
+    event = instance.get_latest_materialization_event(key)
+    return dict(event.asset_materialization.metadata) if event and event.asset_materialization else {}
 
 
 def _newest_partition(context: dg.AssetExecutionContext) -> str | None:

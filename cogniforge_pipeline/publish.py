@@ -195,7 +195,9 @@ def stage(
             aside.append(contracts.bad_rows(contract, raw, source=source, run_id=run_id, broken=broken))
             cursor.execute(f"CREATE TEMP TABLE {good} AS {contracts.good_rows(contract, raw, broken=broken)}")
         if aside:
-            cursor.execute(f"CREATE TEMP TABLE {bad} AS {' UNION ALL BY NAME '.join(f'({select})' for select in aside)}")
+            cursor.execute(
+                f"CREATE TEMP TABLE {bad} AS {' UNION ALL BY NAME '.join(f'({select})' for select in aside)}"
+            )
         kept = good if audit.row_failures else raw
         if mode is Mode.APPEND and contract.partition_column:
             days = _days(cursor, kept, contract.partition_column)
@@ -236,9 +238,7 @@ def commit(cursor: Connection, staged: Sequence[Staged], circumstances: Circumst
             cursor.execute(f"INSERT INTO {qualified(quarantine_of(contract))} BY NAME SELECT * FROM {item.bad}")
         version = current.get(contract.name, 0) + 1
         _log(cursor, item, rows, version, circumstances, now)
-        written.append(
-            Publication(contract.name, version, 0, rows, item.quarantined, item.days, item.audit)
-        )
+        written.append(Publication(contract.name, version, 0, rows, item.quarantined, item.days, item.audit))
     return written
 
 
@@ -248,9 +248,7 @@ def _create(cursor: Connection, contract: Contract, table: str, selects: Sequenc
     names = ", ".join(ident(c.name) for c in contract.columns)
     order = ", ".join(ident(name) for name in contract.sort_by)
     for select in selects:
-        cursor.execute(
-            f"INSERT INTO {table} SELECT {names} FROM ({select}\n){' ORDER BY ' + order if order else ''}"
-        )
+        cursor.execute(f"INSERT INTO {table} SELECT {names} FROM ({select}\n){' ORDER BY ' + order if order else ''}")
 
 
 def _delete(cursor: Connection, item: Staged) -> None:

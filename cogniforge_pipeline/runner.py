@@ -96,7 +96,8 @@ def run(
                 _execute(home, job, instance, keys, {**tags, **extra}, report, listener, verbose)
 
         phase(INGEST, {})
-        span = fact_days(home) if full_refresh else fact_span(home)
+        with home.lake.explained():
+            span = fact_days(home) if full_refresh else fact_span(home)
         if span:
             phase(FACTS, metadata.range_tags(span, only_changed=not full_refresh))
         phase(DECISIONS, {})
@@ -108,7 +109,9 @@ def _selected(graph: dg.AssetGraph, select: str | None) -> set[dg.AssetKey]:
         return set(graph.get_all_asset_keys())
     names = sorted(key.to_user_string() for key in graph.get_all_asset_keys())
     near = difflib.get_close_matches(select.removeprefix("key:").strip('"+*'), names, 1)
-    hint = f"did you mean {near[0]}?" if near else f"assets: {', '.join(names)}; or such as group:aiops, aiops/rollup_5m+"
+    hint = (
+        f"did you mean {near[0]}?" if near else f"assets: {', '.join(names)}; or such as group:aiops, aiops/rollup_5m+"
+    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
@@ -147,9 +150,7 @@ def _execute(
     else:
         os.environ.update(home.settings.environment())  # the processes of the steps find the home by it
         done = dg.execute_job(
-            dg.build_reconstructable_job(
-                "cogniforge_pipeline.runner", "job_named", reconstructable_args=(job.name,)
-            ),
+            dg.build_reconstructable_job("cogniforge_pipeline.runner", "job_named", reconstructable_args=(job.name,)),
             instance=instance,
             run_config=config,
             tags=tags,

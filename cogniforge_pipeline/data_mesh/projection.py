@@ -26,22 +26,23 @@ def project_events(home: Home, *, run_id: str) -> Publication | None:
     contract = home.contracts[EVENTS]
     cursor = home.lake.cursor()
     last: Publication | None = None
-    while True:
-        version = publish.versions(cursor).get(EVENTS, 0)
-        row = cursor.execute(f"SELECT coalesce(max(seq), 0) FROM {EVENTS}").fetchone()
-        events = list(home.events.read(int(row[0]) if row else 0, limit=BATCH))
-        if not events:
-            return last
-        select = (
-            "SELECT * FROM (VALUES " + ", ".join(map(_values, events)) + ") "
-            "AS events (seq, id, source, type, subject, time, data)"
-        )
-        circumstances = Circumstances(run_id, expected={EVENTS: version})
-        with publish.stage(cursor, contract, [select], mode=Mode.APPEND, run_id=run_id) as staged:
-            try:
-                last = publish.publish(home.lake, cursor, [staged], circumstances)[0]
-            except publish.Superseded:
-                continue
+    with home.lake.explained():
+        while True:
+            version = publish.versions(cursor).get(EVENTS, 0)
+            row = cursor.execute(f"SELECT coalesce(max(seq), 0) FROM {EVENTS}").fetchone()
+            events = list(home.events.read(int(row[0]) if row else 0, limit=BATCH))
+            if not events:
+                return last
+            select = (
+                "SELECT * FROM (VALUES " + ", ".join(map(_values, events)) + ") "
+                "AS events (seq, id, source, type, subject, time, data)"
+            )
+            circumstances = Circumstances(run_id, expected={EVENTS: version})
+            with publish.stage(cursor, contract, [select], mode=Mode.APPEND, run_id=run_id) as staged:
+                try:
+                    last = publish.publish(home.lake, cursor, [staged], circumstances)[0]
+                except publish.Superseded:
+                    continue
 
 
 def _values(event: Event) -> str:

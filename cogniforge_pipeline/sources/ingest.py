@@ -14,11 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-import duckdb
-
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Contract
-from cogniforge_pipeline.lake import Connection, Lake, explain
+from cogniforge_pipeline.lake import Connection, Lake
 from cogniforge_pipeline.publish import ATTEMPTS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.sources import reader as reader_of
 from cogniforge_pipeline.sources.model import Source
@@ -95,7 +93,8 @@ def ingest(
     """
     totals = Totals()
     for source in sources:
-        _Ingestion(lake, contracts, source, run_id, now, totals, progress).run()
+        with lake.explained():
+            _Ingestion(lake, contracts, source, run_id, now, totals, progress).run()
     return totals
 
 
@@ -160,8 +159,6 @@ class _Ingestion:
             staging.settle()
             duplicates = staging.find_duplicates() > 0
             published = self._commit(batch, staging, duplicates, version)
-        except duckdb.Error as error:
-            raise explain(error, self.lake.settings) from error
         finally:
             staging.clear()
         for publication in published:

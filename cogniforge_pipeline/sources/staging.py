@@ -127,10 +127,13 @@ class Staging:
             )
 
     def _joined(self, select: str) -> str:
+        """The good points with their series; labels are compared only where they vary, for maps are slow to compare."""
+        row = self._cursor.execute(f"SELECT count(*) FROM (SELECT DISTINCT labels FROM {_NAMES} WHERE good)").fetchone()
+        labels = " AND r.labels IS NOT DISTINCT FROM n.labels" if row and row[0] > 1 else ""
         return (
             "SELECT r.item_no, r.position, r.ts, n.series_id, r.value "
             f"FROM ({select}) AS r JOIN {_NAMES} AS n ON n.good AND r.problem IS NULL AND r.item_no = n.item_no "
-            "AND r.service = n.service AND r.metric = n.metric AND r.labels IS NOT DISTINCT FROM n.labels"
+            f"AND r.service = n.service AND r.metric = n.metric{labels}"
         )
 
     def _points(self) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.sre import risk_learn
+from cogniforge_pipeline.sre.risk_learn import RiskError
 
 VERSION = 1
 EVENTS_PER_COLUMN = 10
@@ -46,10 +46,6 @@ ACCEPTABLE = {"recreate": 0.03, "rolling": 0.08, "blue_green": 0.20, "canary": 0
 """The largest probability at which a strategy is advised, by how many users a bad version meets before it is undone."""
 
 FEATURES = (*PRIOR, "strategy")
-
-
-class RiskError(CogniforgeError):
-    """A risk model cannot be fitted, read or asked as it was given."""
 
 
 @dataclass(frozen=True)
@@ -159,22 +155,20 @@ def fit_risk(
     history: Sequence[Mapping[str, Any]],
     *,
     features: Sequence[str] = FEATURES,
-    outcome: str = "failed",
-    at: str = "at",
 ) -> RiskModel:
     """Learn from past deployments, or return the prior, with the reason in `basis`, where there are too few.
 
-    Each row has an aware time `at`, a true or false `outcome`, and the features as they were before that deployment;
-    rows without an outcome are left out. Learning needs 10 failures and 10 successes, at least 50 each, for each column
+    Each row has an aware time `at`, `failed` (true or false) and the features as they were before that deployment;
+    rows whose `failed` is missing or None are left out. Learning needs 10 failures and 10 successes, at least 50 each, for each column
     (one for a number, one for each strategy). The prior's base rate is the share of failures in history beside 15 % of
     20 deployments. Raises RiskError for rows without a time or values of the wrong kind.
     """
-    known = [_derived(row) for row in history if row.get(outcome) is not None]
+    known = [_derived(row) for row in history if row.get("failed") is not None]
     for row in known:
-        if not isinstance(row.get(at), datetime) or row[at].tzinfo is None:
-            raise RiskError(f"every deployment needs an aware time in {at!r}, not {row.get(at)!r}")
-    known.sort(key=lambda row: row[at])
-    failed = np.array([bool(row[outcome]) for row in known], dtype=bool)
+        if not isinstance(row.get("at"), datetime):
+            raise RiskError(f"every deployment needs an aware time in 'at', not {row.get('at')!r}")
+    known.sort(key=lambda row: row["at"])
+    failed = np.array([bool(row["failed"]) for row in known], dtype=bool)
     failures = int(failed.sum())
     columns = risk_learn.describe_columns(known, features)
     needed = max(EVENTS_PER_COLUMN * len(columns), MIN_EVENTS)
@@ -198,7 +192,9 @@ def fit_risk(
 def _derived(row: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(row)
     moment = row.get("at")
-    if row.get("off_hours") is None and isinstance(moment, datetime) and moment.tzinfo:
+    if isinstance(moment, datetime) and moment.tzinfo is None:
+        raise RiskError(f"'at' must be an aware time, not {moment.isoformat()}", hint="give it in UTC, with the zone")
+    if row.get("off_hours") is None and isinstance(moment, datetime):
         utc = moment.utctimetuple()
         working = utc.tm_wday < 5 and 8 <= utc.tm_hour < 18 and not (utc.tm_wday == 4 and utc.tm_hour >= 15)
         result["off_hours"] = 0 if working else 1
@@ -253,3 +249,6 @@ def _advise(probability: float, by_strategy: Mapping[str, float], row: Mapping[s
 
 def _share(log_odds: float) -> float:
     return float(1 / (1 + math.exp(-log_odds)))
+
+
+__all__ = ["FEATURES", "Assessment", "Contribution", "RiskError", "RiskModel", "fit_risk"]

@@ -4,9 +4,9 @@ Belongs here: encoding rows, fitting, calibrating, and evaluating a fitted docum
 the prior, and what is advised (`risk`).
 
 Every number x enters as sign(x) log(1 + |x|). With few failures the model is a ridge logistic regression. From
-FAILURES_FOR_CURVES failures on it is the mean of two members in log odds: a logistic regression on hinges at the 20, 40,
-60 and 80 % quantiles and on products of pairs, and gradient-boosted trees. The log odds are then calibrated by
-Platt's straight line (Platt 1999), fitted on the newest fifth by members that saw only what came before.
+FAILURES_FOR_CURVES failures on it is the mean of two members in log odds: a logistic regression on hinges at four
+quantiles and on products of pairs, and gradient-boosted trees. The log odds are then calibrated by Platt's straight
+line (Platt 1999), fitted on the newest fifth by members that saw only what came before.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cogniforge_pipeline.errors import CogniforgeError
+
 Floats = npt.NDArray[np.float64]
 Document = dict[str, Any]
 
@@ -26,6 +28,10 @@ FAILURES_TO_CALIBRATE = 30
 LATER_SHARE = 0.2
 QUANTILES = (0.2, 0.4, 0.6, 0.8)
 MAX_LEVELS = 20
+
+
+class RiskError(CogniforgeError):
+    """A risk model cannot be fitted, read or asked as it was given."""
 
 
 def describe_columns(rows: Sequence[Mapping[str, Any]], features: Sequence[str]) -> list[Document]:
@@ -39,8 +45,9 @@ def describe_columns(rows: Sequence[Mapping[str, Any]], features: Sequence[str])
             common = [str(levels[place]) for place in np.argsort(-counts, kind="stable")[:MAX_LEVELS]]
             columns += [{"feature": name, "level": level, "usual": common[0]} for level in common]
             continue
-        numbers = [float(value) for value in values if value is not None and math.isfinite(float(value))]
-        if numbers:
+        numbers = _numbers(name, [value for value in values if value is not None])
+        numbers = numbers[np.isfinite(numbers)]
+        if numbers.size:
             columns.append({"feature": name, "level": None, "usual": float(np.median(numbers))})
     return columns
 
@@ -54,7 +61,7 @@ def encode(rows: Sequence[Mapping[str, Any]], columns: Sequence[Document]) -> Fl
         if column["level"] is not None:
             matrix[:, place] = [value == column["level"] for value in values]
         else:
-            numbers = np.array(values, dtype=np.float64)
+            numbers = _numbers(column["feature"], values)
             numbers = np.where(np.isfinite(numbers), numbers, usual)
             matrix[:, place] = np.sign(numbers) * np.log1p(np.abs(numbers))
     return matrix
@@ -83,6 +90,13 @@ def log_odds(document: Document, matrix: Floats) -> Floats:
     members = [kinds[member["kind"]](member, matrix) for member in document["members"]]
     calibrated: Floats = document["line"][0] + document["line"][1] * np.mean(members, axis=0)
     return calibrated
+
+
+def _numbers(name: str, values: list[Any]) -> Floats:
+    try:
+        return np.array([float(value) for value in values])
+    except (TypeError, ValueError) as error:
+        raise RiskError(f"{name} must be a number in every row: {error}", hint="leave out what is not known") from None
 
 
 def _members(matrix: Floats, failed: npt.NDArray[np.bool_], curves: bool) -> list[Document]:

@@ -64,15 +64,16 @@ def minute_counts_sql(
 WITH events AS (
     SELECT slo_id, minute, good, total, gaps FROM ({rows}) AS counted WHERE true{_maintenance(sources, first, end)}
 ),
-slos(slo_id, method, slice, slice_target) AS (VALUES {", ".join(map(_slo_row, computable))}),
+slos(slo_id, method, slice, target_numerator, target_denominator) AS (VALUES {", ".join(map(_slo_row, computable))}),
 slices AS (
-    SELECT slo_id, method, slice_target, (minute + slice - 1) // slice * slice AS minute, sum(good) / sum(total) AS ratio
+    SELECT slo_id, method, (minute + slice - 1) // slice * slice AS minute, sum(good) / sum(total) AS ratio,
+        sum(good) * any_value(target_denominator) >= sum(total) * any_value(target_numerator) AS met
     FROM events JOIN slos USING (slo_id) WHERE slice IS NOT NULL GROUP BY ALL HAVING sum(total) > 0
 ),
 single AS (
     SELECT slo_id, minute, good, total, gaps FROM events JOIN slos USING (slo_id) WHERE slice IS NULL
     UNION ALL BY NAME
-    SELECT slo_id, minute, CASE WHEN method = 'RatioTimeslices' THEN ratio WHEN ratio >= slice_target THEN 1.0
+    SELECT slo_id, minute, CASE WHEN method = 'RatioTimeslices' THEN ratio WHEN met THEN 1.0
         ELSE 0.0 END AS good, 1.0 AS total FROM slices
 ){_composites(computable)},
 whole AS (SELECT * FROM single{" UNION ALL SELECT * FROM composite" if _has_members(computable) else ""})
@@ -132,10 +133,11 @@ def _maintenance(objectives: Sequence[Objective], start: datetime, end: datetime
 
 def _slo_row(objective: Objective) -> str:
     slice_minutes = None if objective.slice_seconds is None else objective.slice_seconds // 60
-    target = None if objective.slice_target is None else float(objective.slice_target)
+    target = objective.slice_target
+    parts = (None, None) if target is None else (float(target.numerator), float(target.denominator))
     return (
         f"({literal(objective.slo_id)}, {literal(objective.method)}, CAST({literal(slice_minutes)} AS BIGINT), "
-        f"CAST({literal(target)} AS DOUBLE))"
+        f"CAST({literal(parts[0])} AS DOUBLE), CAST({literal(parts[1])} AS DOUBLE))"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import duckdb
@@ -13,7 +14,7 @@ from polars.testing import assert_frame_equal
 from cogniforge_pipeline import sql_shell
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.lake import Lake, LakeError
+from cogniforge_pipeline.lake import Lake, LakeError, maintain
 from cogniforge_pipeline.settings import Settings, packaged
 from cogniforge_pipeline.sqltext import literal
 from tests.cluster.conftest import Computed, Place
@@ -74,8 +75,7 @@ def test_a_second_run_with_nothing_new_publishes_nothing_and_maintenance_changes
     computed.cluster.command("run")
     assert state(computed.cluster) == before
     telemetry = read(computed.cluster.settings, CONTRACTS["aiops.telemetry"])
-    merged = computed.cluster.command("maintain", "--keep-days", "1")
-    assert "files merged" in merged
+    assert maintain(Lake(computed.cluster.settings), keep_days=1)["files_merged"] > 0
     assert_frame_equal(read(computed.cluster.settings, CONTRACTS["aiops.telemetry"]), telemetry)
 
 
@@ -139,6 +139,6 @@ def test_export_writes_the_decisions_and_doctor_finds_the_lake(computed: Compute
 
 
 def test_a_wrong_data_address_is_explained(computed: Computed) -> None:
-    moved = {**computed.cluster.variables, "COGNIFORGE_DATA": f"s3://{s3.BUCKET}/elsewhere"}
-    said = Place(computed.cluster.home, moved).command("sql", "SELECT 1", fails=True)
-    assert "COGNIFORGE_DATA" in said
+    moved = replace(computed.cluster.settings, data=f"s3://{s3.BUCKET}/elsewhere")
+    with pytest.raises(LakeError, match="COGNIFORGE_DATA"):
+        Lake(moved)

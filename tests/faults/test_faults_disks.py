@@ -82,7 +82,9 @@ def test_a_full_disk_under_the_catalog(folder: Path, calm: Path, disk: Path) -> 
     assert_a_full_disk_delays_and_loses_nothing(home, disk, calm)
 
 
-def test_a_disk_that_fills_up_in_the_middle_of_a_run_leaves_published_states(folder: Path, calm: Path, disk: Path) -> None:
+def test_a_disk_that_fills_up_in_the_middle_of_a_run_leaves_published_states(
+    folder: Path, calm: Path, disk: Path
+) -> None:
     home = home_at(folder, COGNIFORGE_DATA=str(disk / "data"), COGNIFORGE_CATALOG=f"sqlite:{disk / 'catalog.sqlite'}")
     add_file(folder, 0)
     one_pass(home)

@@ -44,10 +44,14 @@ def rows_of(home: Home, table: str) -> int:
 
 
 def entries(home: Home, table: str) -> list[tuple[object, ...]]:
-    return home.lake.cursor().execute(
-        f"SELECT version, inputs['{TELEMETRY}'], days, as_of FROM {publish.MATERIALIZATIONS} "
-        f"WHERE table_name = '{table}' ORDER BY version"
-    ).fetchall()
+    return (
+        home.lake.cursor()
+        .execute(
+            f"SELECT version, inputs['{TELEMETRY}'], days, as_of FROM {publish.MATERIALIZATIONS} "
+            f"WHERE table_name = '{table}' ORDER BY version"
+        )
+        .fetchall()
+    )
 
 
 def slow(home: Home, table: str, meanwhile: Sequence[object], request: Request) -> None:

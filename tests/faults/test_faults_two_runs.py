@@ -43,7 +43,9 @@ def assert_same_as_one_calm_run(folder: Path, calm: Path) -> None:
     assert answers(load_settings(folder, {})) == answers(load_settings(calm, {}))
 
 
-def test_two_commands_at_once_and_four_readers_meet_no_error_and_no_torn_state(folder: Path, calm: Path, tmp_path: Path) -> None:
+def test_two_commands_at_once_and_four_readers_meet_no_error_and_no_torn_state(
+    folder: Path, calm: Path, tmp_path: Path
+) -> None:
     (folder / "platform").mkdir(parents=True)
     stop = tmp_path / "stop"
     for number in range(4):
@@ -68,7 +70,9 @@ def test_two_commands_at_once_and_four_readers_meet_no_error_and_no_torn_state(f
     assert_same_as_one_calm_run(folder, calm)
 
 
-def test_two_processes_that_race_for_every_table_leave_what_one_leaves(folder: Path, calm: Path, tmp_path: Path) -> None:
+def test_two_processes_that_race_for_every_table_leave_what_one_leaves(
+    folder: Path, calm: Path, tmp_path: Path
+) -> None:
     workers = [Worker(), Worker()]
     stop, until = tmp_path / "stop", tmp_path / "until"
     readers = start_readers(folder, stop, READERS)
