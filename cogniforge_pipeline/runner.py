@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -83,6 +83,9 @@ def run(
     definitions = build_definitions(home)
     graph = definitions.resolve_asset_graph()
     wanted = _selected(graph, select)
+    made_by = {
+        asset.op.name: asset.keys for asset in definitions.assets or () if isinstance(asset, dg.AssetsDefinition)
+    }
     report = Report()
     tags = {metadata.CHANGED_TAG: str(not full_refresh).lower()}
     if as_of:
@@ -91,7 +94,8 @@ def run(
 
         def phase(name: str, extra: Mapping[str, str]) -> None:
             job = definitions.resolve_job_def(name)
-            keys = [key for key in job.asset_layer.executable_asset_keys if key in wanted]
+            held_back = _downstream(graph, made_by, report)
+            keys = [key for key in job.asset_layer.executable_asset_keys if key in wanted - held_back]
             if keys:
                 _execute(home, job, instance, keys, {**tags, **extra}, report, listener, verbose)
 
@@ -102,6 +106,12 @@ def run(
             phase(FACTS, metadata.range_tags(span, only_changed=not full_refresh))
         phase(DECISIONS, {})
     return report
+
+
+def _downstream(graph: dg.AssetGraph, made_by: Mapping[str, Iterable[dg.AssetKey]], report: Report) -> set[dg.AssetKey]:
+    """What the failed steps should have made, and all that depends on it; each phase is a run that sees no other."""
+    failed = [key for step, _ in report.failed_steps for key in made_by.get(step, ())]
+    return set(dg.AssetSelection.assets(*failed).downstream().resolve(graph)) if failed else set()
 
 
 def _selected(graph: dg.AssetGraph, select: str | None) -> set[dg.AssetKey]:

@@ -159,9 +159,9 @@ def fit_risk(
     """Learn from past deployments, or return the prior, with the reason in `basis`, where there are too few.
 
     Each row has an aware time `at`, `failed` (true or false) and the features as they were before that deployment;
-    rows whose `failed` is missing or None are left out. Learning needs 10 failures and 10 successes, at least 50 each, for each column
-    (one for a number, one for each strategy). The prior's base rate is the share of failures in history beside 15 % of
-    20 deployments. Raises RiskError for rows without a time or values of the wrong kind.
+    rows whose `failed` is missing or None are left out. Learning needs 10 failures and 10 successes, at least 50 each,
+    for each column (one for a number, one for each strategy). The prior's base rate is the share of failures in history
+    beside 15 % of 20 deployments. Raises RiskError for rows without a time or values of the wrong kind.
     """
     known = [_derived(row) for row in history if row.get("failed") is not None]
     for row in known:

@@ -48,7 +48,7 @@ def ratio_sql(
     Series of kind `delta`, and all where the ratio's `counter` is false, hold counts by themselves. Growth over a
     gap that began before `reach_start` is not seen: there the series starts anew.
     """
-    chosen = " UNION ALL ".join(_chosen(objective, ratio, series) for objective, ratio in objectives)
+    chosen = " UNION ALL ".join(chosen_sql(objective, ratio, series) for objective, ratio in objectives)
     return f"""
 WITH chosen AS MATERIALIZED ({chosen}),
 samples AS (
@@ -78,7 +78,8 @@ SELECT slo_id, minute, sum(good) AS good, sum(total) AS total,
 FROM good GROUP BY slo_id, minute"""
 
 
-def _chosen(objective: Objective, ratio: Ratio, series: str) -> str:
+def chosen_sql(objective: Objective, ratio: Ratio, series: str) -> str:
+    """A SELECT of a ratio's series: slo_id, series_id, is_good, is_part (of `good`, or else `bad`), is_total, cumulative."""
     part = ratio.good if ratio.good is not None else ratio.bad
     assert part is not None
     is_part, is_total = part.condition(), ratio.total.condition()

@@ -19,7 +19,8 @@ from tests.cluster.conftest import Computed, Place
 from tests.support import s3
 from tests.support.postgres import PASSWORD, QUOTED_PASSWORD, USER, Postgres
 
-SECRETS = (PASSWORD, QUOTED_PASSWORD, s3.KEY, s3.SECRET, quote(s3.SECRET, safe=""))
+SECRETS = (PASSWORD[-7:], QUOTED_PASSWORD[-9:], s3.KEY, s3.SECRET[-9:], quote(s3.SECRET[-9:], safe=""))
+"""The ends of the secrets, for quotes inside of them may be escaped in some texts."""
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
 

@@ -95,7 +95,8 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run_leaves_published_states(
         try:
             one_pass(home)
         except LakeError as error:
-            assert "the disk is full" in str(error)
+            if "the disk is full" not in str(error):
+                raise
             refused += 1
         ballast.unlink()
         check_published(home.settings)
@@ -113,8 +114,8 @@ def test_a_full_disk_under_the_spill_folder(home: Home) -> None:
         before = look(home.lake.cursor())
         home.lake.cursor().execute("SET GLOBAL memory_limit = '100MB'")
         many = (
-            "SELECT n AS series_id, md5(n::VARCHAR) AS service, md5((n + 1)::VARCHAR) AS metric, 'custom' AS metric_type, "
-            "NULL::VARCHAR AS unit, MAP([md5(n::VARCHAR)], [md5((n + 2)::VARCHAR)]) AS labels, 'gauge' AS kind "
+            "SELECT n AS series_id, md5(n::VARCHAR) AS service, md5((n + 1)::VARCHAR) AS metric, "
+            "'custom' AS metric_type, NULL::VARCHAR AS unit, MAP([md5(n::VARCHAR)], [md5((n + 2)::VARCHAR)]) AS labels, 'gauge' AS kind "
             "FROM range(3_000_000) AS t (n)"
         )
         plan = Plan({}, before[SERIES], (), True, "asked for")

@@ -198,8 +198,8 @@ def read_until(settings: Settings, stop: Path) -> None:
             versions = look(cursor)
             look_twice(cursor)
         except (LakeError, duckdb.CatalogException) as error:
-            expected = "there is no lake" in str(error) or "does not exist" in str(error)
-            assert expected and not looked, error
+            if looked or ("there is no lake" not in str(error) and "does not exist" not in str(error)):
+                raise
             time.sleep(0.05)
             continue
         assert all(versions.get(name, 0) >= version for name, version in seen.items()), (seen, versions)
@@ -289,7 +289,7 @@ _JOBS: dict[str, Callable[..., None]] = {
 
 
 class Worker:
-    """A process that has imported everything and forks one child for each job, so that a kill hits work, not imports."""
+    """A process that has imported everything and forks a child for each job, so that a kill hits work, not imports."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(

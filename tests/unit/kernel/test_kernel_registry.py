@@ -11,10 +11,10 @@ import pytest
 from cogniforge_pipeline import registry
 from cogniforge_pipeline.data_mesh import projection
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
-from cogniforge_pipeline.declarations import Declaration
-from cogniforge_pipeline.definitions import KINDS
+from cogniforge_pipeline.declarations import declare as declare_by_api
 from cogniforge_pipeline.publish import MATERIALIZATIONS
 from cogniforge_pipeline.registry import REGISTRY, record
+from cogniforge_pipeline.sources.declared import SOURCE_KIND
 from tests.support.pipeline import Pipeline
 
 SHOWN = "kind, name, version, origin, path, withdrawn_at IS NULL"
@@ -30,10 +30,8 @@ def from_files(work: Pipeline) -> Any:
     return record(work.home, work.home.platform(), run_id="r")[1]
 
 
-def by_api(work: Pipeline, kind: str, spec: dict[str, Any], name: str) -> Any:
-    [chosen] = [k for k in KINDS if k.name == kind]
-    declaration = Declaration(chosen, name, chosen.model.model_validate(spec))
-    return record(work.home, [declaration], run_id="r")[1]
+def by_api(work: Pipeline, spec: dict[str, Any]) -> Any:
+    return record(work.home, [declare_by_api(SOURCE_KIND, spec)], run_id="r")[1]
 
 
 def test_a_file_becomes_a_row_and_its_changes_become_versions(pipeline: Pipeline) -> None:
@@ -66,7 +64,7 @@ def test_a_removed_file_withdraws_its_declaration_and_keeps_the_history(pipeline
 
 
 def test_the_api_writes_the_same_table_and_runs_leave_its_rows_alone(pipeline: Pipeline) -> None:
-    by_api(pipeline, "source", {"name": "b", "type": "host"}, "b")
+    by_api(pipeline, {"name": "b", "type": "host"})
     declare(pipeline, "sources/a.yaml", "name: a\ntype: host\n")
     from_files(pipeline)
     from_files(pipeline)
@@ -78,7 +76,7 @@ def test_the_api_writes_the_same_table_and_runs_leave_its_rows_alone(pipeline: P
 
 def test_quotes_and_other_alphabets_in_a_declaration_arrive_as_they_were(pipeline: Pipeline) -> None:
     text = "it's \"quoted\"; DROP TABLE x; -- Größe 日本"
-    by_api(pipeline, "source", {"name": "b", "type": "host", "description": text}, "b")
+    by_api(pipeline, {"name": "b", "type": "host", "description": text})
     assert json.loads(pipeline.rows(REGISTRY, "spec")[0][0])["description"] == text
 
 
@@ -86,7 +84,7 @@ def test_a_registry_that_another_process_wrote_meanwhile_is_read_again(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = registry.changes
-    once = iter([lambda: by_api(pipeline, "source", {"name": "b", "type": "host"}, "b")])
+    once = iter([lambda: by_api(pipeline, {"name": "b", "type": "host"})])
 
     def overtaken(*args: Any, **named: Any) -> Any:
         found = changes(*args, **named)
@@ -94,7 +92,7 @@ def test_a_registry_that_another_process_wrote_meanwhile_is_read_again(
         return found
 
     monkeypatch.setattr(registry, "changes", overtaken)
-    by_api(pipeline, "source", {"name": "c", "type": "host"}, "c")
+    by_api(pipeline, {"name": "c", "type": "host"})
     assert [name for (name,) in pipeline.rows(REGISTRY, "name")] == ["b", "c"]
 
 
