@@ -61,7 +61,9 @@ def make(slos: int, days: int) -> duckdb.DuckDBPyConnection:
         CREATE TABLE events AS
         SELECT s, m, floor(CASE WHEN s % 10 = 9 THEN r / 0.98 ELSE r * (100 + 40 * sin(m / 229.0)) END) AS requests,
             CASE WHEN (m + 977 * s) % 4001 < 45 THEN 0.03 ELSE 0.0007 END AS share
-        FROM (SELECT s, m, hash(s, m) % 1000 / 1000.0 AS r FROM range({slos}) AS a(s), range({days * 1440 + 1}) AS b(m));
+        FROM (
+            SELECT s, m, hash(s, m) % 1000 / 1000.0 AS r FROM range({slos}) AS a(s), range({days * 1440 + 1}) AS b(m)
+        );
         CREATE TABLE counted AS
         SELECT s, m, sum(requests) OVER run AS requests, sum(errors) OVER run AS errors
         FROM (SELECT *, floor(requests * share + hash(m, s) % 997 / 997.0) AS errors FROM events)
@@ -108,7 +110,9 @@ def ask(server: Backfilled, end: datetime) -> tuple[float, int, Rates]:
             answered += len(series["values"])
             hourly = ((int(at), value) for at, value in series["values"] if int(at) % 3600 == 0)
             rates.update({(series["metric"]["slo"], name, at): float(value) for at, value in hourly})
-        print(f"Prometheus {name:>3}: {took:.2f} s for {answered:,} ratios, {took / max(answered, 1) * 1e6:.2f} us each")
+        print(
+            f"Prometheus {name:>3}: {took:.2f} s for {answered:,} ratios, {took / max(answered, 1) * 1e6:.1f} us"
+        )
         seconds, ratios = seconds + took, ratios + answered
     return seconds, ratios, rates
 
@@ -117,9 +121,9 @@ def compare(cursor: duckdb.DuckDBPyConnection, theirs: Rates, budget: float) -> 
     """The largest difference where the window lies within the data, relative to rates above 1."""
     largest, compared, missing = 0.0, 0, 0
     for name, length in WINDOWS.items():
-        rows = cursor.execute(f"SELECT slo_id, epoch(minute), burn_{name} FROM rates WHERE minute(minute) = 0").fetchall()
+        hourly = f"SELECT slo_id, epoch(minute), burn_{name} FROM rates WHERE minute(minute) = 0"
         inside = START.timestamp() + length.total_seconds()
-        for slo_id, at, ours in rows:
+        for slo_id, at, ours in cursor.execute(hourly).fetchall():
             if at < inside:
                 continue
             value = theirs.get((slo_id, name, int(at)), math.nan)

@@ -1,17 +1,19 @@
-"""Charts of AIOps tables for the UI and the report, as Altair values.
+"""Charts of AIOps tables for the UI and the report, as Altair values. Times are UTC.
 
 Belongs here: small queries and their charts. Does not: rendering (`metadata.py`).
 """
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.publish import Publication, midnight
 from cogniforge_pipeline.sqltext import literal
 
-STATUS_COLOURS = {"healthy": "#2e7d32", "degraded": "#f9a825", "critical": "#c62828", "unknown": "#757575"}
+BLUE, RED = "#1565c0", "#c62828"
+WIDTH = 620
 
 
 def worst_series(cursor: Connection, published: Publication) -> Any:
@@ -21,50 +23,76 @@ def worst_series(cursor: Connection, published: Publication) -> Any:
     day = max(published.days, default=None)
     if day is None:
         return None
-    found = cursor.execute(
-        "WITH day AS (SELECT * FROM aiops.anomaly_scores "
-        f"WHERE ts >= {literal(midnight(day))} AND ts < {literal(midnight(day))} + INTERVAL 1 DAY), "
-        "worst AS (SELECT series_id FROM day WHERE is_anomaly GROUP BY ALL ORDER BY max(score) DESC LIMIT 1) "
+    start = literal(midnight(day))
+    rows = _rows(
+        cursor,
+        f"WITH day AS (SELECT * FROM aiops.anomaly_scores WHERE ts >= {start} AND ts < {start} + INTERVAL 1 DAY), "
+        "worst AS (SELECT series_id FROM day GROUP BY ALL ORDER BY max(score) DESC, series_id LIMIT 1) "
         "SELECT s.service || ' ' || s.metric AS series, d.ts, d.value, d.expected, d.lower, d.upper, d.is_anomaly "
         "FROM day AS d JOIN worst USING (series_id) JOIN aiops.series AS s USING (series_id) ORDER BY d.ts",
     )
-    names = [column[0] for column in found.description or []]
-    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     if not rows:
         return None
-    for row in rows:
-        row["ts"] = row["ts"].isoformat()
-    time = alt.X("ts:T", title=None)
+    time = alt.X("ts:T", title="UTC", scale=alt.Scale(type="utc"), axis=alt.Axis(format="%H:%M"))
     base = alt.Chart(alt.InlineData(rows))
-    band = base.mark_area(opacity=0.25, color="#1565c0").encode(x=time, y="lower:Q", y2="upper:Q")
-    line = base.mark_line(color="#1565c0", strokeWidth=1).encode(x=time, y=alt.Y("value:Q", title="value"))
-    points = (
-        base.transform_filter("datum.is_anomaly").mark_point(color="#c62828", filled=True).encode(x=time, y="value:Q")
+    band = base.mark_area(opacity=0.25, color=BLUE).encode(x=time, y="lower:Q", y2="upper:Q")
+    line = base.mark_line(color=BLUE, strokeWidth=1).encode(x=time, y=alt.Y("value:Q", title="value, expected range"))
+    points = base.transform_filter("datum.is_anomaly").mark_point(color=RED, filled=True).encode(x=time, y="value:Q")
+    return (band + line + points).properties(
+        title=f"{rows[0]['series']}, the highest score of {day}", width=WIDTH, height=220
     )
-    return (band + line + points).properties(title=f"{rows[0]['series']}, {day}", width=640, height=220)
 
 
 def health(cursor: Connection, _: Publication) -> Any:
-    """Every service with its status and how many of its series are anomalous."""
+    """How many readings of each service were anomalous in each hour of the day before `as_of`, and its status."""
     import altair as alt
 
-    rows = cursor.execute("SELECT service, status, active_anomalies FROM aiops.service_health").fetchall()
-    if not rows:
+    services = _rows(cursor, "SELECT service, status, as_of FROM aiops.service_health")
+    if not services:
         return None
-    values = [{"service": s, "status": t, "active anomalies": a} for s, t, a in rows]
+    as_of = literal(services[0]["as_of"])
+    found = _rows(
+        cursor,
+        "SELECT s.service, time_bucket(INTERVAL 1 HOUR, a.ts) AS hour, count_if(a.is_anomaly) AS anomalous "
+        "FROM aiops.anomaly_scores AS a JOIN aiops.series AS s USING (series_id) "
+        f"WHERE a.ts > {as_of}::TIMESTAMPTZ - INTERVAL 1 DAY AND a.ts <= {as_of}::TIMESTAMPTZ GROUP BY ALL",
+    )
+    if not found:
+        return None
+    names = {row["service"]: f"{row['service']} ({row['status']})" for row in services}
+    rows = [{**row, "service": names[row["service"]]} for row in found if row["service"] in names]
     return (
-        alt.Chart(alt.InlineData(values))
-        .mark_bar()
+        alt.Chart(alt.InlineData(rows))
+        .mark_rect(stroke="white")
         .encode(
-            y=alt.Y("service:N", title=None, sort="-x"),
-            x=alt.X("active anomalies:Q", axis=alt.Axis(tickMinStep=1)),
+            x=alt.X("utcyearmonthdatehours(hour):O", title="hour, UTC", axis=alt.Axis(format="%H", labelAngle=0)),
+            y=alt.Y("service:N", title=None, axis=alt.Axis(labelLimit=300)),
             color=alt.Color(
-                "status:N",
-                scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())),
+                "anomalous:Q",
+                title="anomalous readings",
+                scale=alt.Scale(range=["#e8f5e9", "#f9a825", RED], domainMin=0, domainMax=_top(rows)),
+                legend=alt.Legend(orient="bottom", tickMinStep=1),
             ),
         )
-        .properties(width=480, title="service health")
+        .properties(width=WIDTH - 100, title=f"Service health as of {services[0]['as_of'][:16].replace('T', ' ')} UTC")
     )
+
+
+def _top(rows: list[dict[str, Any]]) -> int:
+    """The end of the colour scale: an hour with one strange reading must not look like an outage."""
+    return max(12, *(int(row["anomalous"]) for row in rows))
+
+
+def _rows(cursor: Connection, query: str) -> list[dict[str, Any]]:
+    found = cursor.execute(query)
+    names = [column[0] for column in found.description or []]
+    return [
+        {
+            name: value.astimezone(UTC).isoformat() if hasattr(value, "astimezone") else value
+            for name, value in zip(names, row, strict=True)
+        }
+        for row in found.fetchall()
+    ]
 
 
 PLOTS = {"aiops.anomaly_scores": worst_series, "aiops.service_health": health}

@@ -22,12 +22,21 @@ def quality(cursor: Connection, _: Publication) -> Any:
     if not rows:
         return None
     values = [{"product": p, "rows": v, "error rate": e} for p, v, e in rows]
-    base = alt.Chart(alt.InlineData(values)).encode(y=alt.Y("product:N", title=None))
-    volume = base.mark_bar(color="#1565c0").encode(x=alt.X("rows:Q", scale=alt.Scale(type="symlog")))
-    errors = base.mark_bar(color="#c62828").encode(x=alt.X("error rate:Q", axis=alt.Axis(format="%")))
-    return volume.properties(width=260, title="rows published last") | errors.properties(
-        width=260, title="rows set aside"
+    base = alt.Chart(alt.InlineData(values))
+    product = alt.Y("product:N", title=None, axis=alt.Axis(labelLimit=300))
+    scale = alt.Scale(type="symlog", domainMin=0)
+    ticks = alt.Axis(values=[0, 10, 1_000, 100_000, 10_000_000], format=",", title="rows")
+    volume = base.mark_bar(color="#1565c0").encode(y=product, x=alt.X("rows:Q", scale=scale, axis=ticks))
+    share = alt.Axis(format="~%", tickCount=4, title="share of the rows")
+    errors = base.mark_bar(color="#c62828").encode(
+        y=alt.Y("product:N", title=None, axis=None),
+        x=alt.X("error rate:Q", axis=share, scale=alt.Scale(domainMin=0, domainMax=_top(values))),
     )
+    return volume.properties(width=260, title="Published last") | errors.properties(width=200, title="Set aside")
+
+
+def _top(values: list[dict[str, Any]]) -> float:
+    return max(0.0001, *(float(value["error rate"] or 0) for value in values))
 
 
 PLOTS = {QUALITY: quality}

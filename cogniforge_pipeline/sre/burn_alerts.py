@@ -23,11 +23,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.burn_rate import window_name
 from cogniforge_pipeline.sre.objectives import AlertRule, Objective
 from cogniforge_pipeline.sre.openslo_common import Comparison
 from cogniforge_pipeline.sre.windows import utc, window_at
-from cogniforge_pipeline.sqltext import literal
 
 CHANCE = 0.001
 _MILLION = 1_000_000

@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.objectives import Objective
 from cogniforge_pipeline.sre.windows import utc
-from cogniforge_pipeline.sqltext import literal
 
 WINDOWS: Mapping[str, timedelta] = {
     "5m": timedelta(minutes=5),
@@ -47,9 +47,7 @@ def window_name(length: timedelta) -> str:
     return f"{minutes}m"
 
 
-def window_sums_sql(
-    counts: str, start: datetime, end: datetime, windows: Mapping[str, timedelta] | None = None
-) -> str:
+def window_sums_sql(counts: str, start: datetime, end: datetime, windows: Mapping[str, timedelta] | None = None) -> str:
     """A SELECT of the sums over each window at every minute in (start, end], both taken down to whole minutes.
 
     `counts` is the SQL name of a relation with the columns that `minute_counts_sql` gives (or a subquery); it has

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.maintenance import maintenance_between
 from cogniforge_pipeline.sre.objectives import Objective, Ratio, Raw, RecordedRows, SqlQuery, Threshold
 from cogniforge_pipeline.sre.sli_samples import (
@@ -24,7 +25,6 @@ from cogniforge_pipeline.sre.sli_samples import (
     threshold_sql,
 )
 from cogniforge_pipeline.sre.windows import utc
-from cogniforge_pipeline.sqltext import literal
 
 REACH = timedelta(days=1)
 """How far before the first minute samples are looked for, unless told otherwise."""
@@ -95,9 +95,7 @@ def _source_selects(
     ratios = [(objective, objective.source) for objective in objectives if isinstance(objective.source, Ratio)]
     selects = []
     if ratios:
-        selects.append(
-            ratio_sql(ratios, start, end, reach_start=reach_start, telemetry=telemetry, series=series)
-        )
+        selects.append(ratio_sql(ratios, start, end, reach_start=reach_start, telemetry=telemetry, series=series))
     for objective in objectives:
         slo_id = objective.slo_id
         match objective.source:

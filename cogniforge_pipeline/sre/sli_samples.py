@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.objectives import Objective, Ratio, Raw, RecordedRows, SqlQuery, Threshold
 from cogniforge_pipeline.sre.openslo_common import Comparison
 from cogniforge_pipeline.sre.selectors import Selector
-from cogniforge_pipeline.sqltext import literal
 
 GAP_TYPE = "STRUCT(since BIGINT, good DOUBLE, total DOUBLE)[]"
 
@@ -79,7 +79,7 @@ FROM good GROUP BY slo_id, minute"""
 
 
 def chosen_sql(objective: Objective, ratio: Ratio, series: str) -> str:
-    """A SELECT of a ratio's series: slo_id, series_id, is_good, is_part (of `good`, or else `bad`), is_total, cumulative."""
+    """A ratio's series: slo_id, series_id, is_part (of `good` where is_good, else of `bad`), is_total, cumulative."""
     part = ratio.good if ratio.good is not None else ratio.bad
     assert part is not None
     is_part, is_total = part.condition(), ratio.total.condition()
@@ -132,12 +132,13 @@ ASOF JOIN (
 def query_sql(slo_id: str, source: SqlQuery, start: datetime, end: datetime) -> str:
     """The rows of a user's SELECT; its `ts` is cast to TIMESTAMPTZ, `good` and `total` to DOUBLE."""
     return f"""
-SELECT {literal(slo_id)} AS slo_id, {minute_of("at")} AS minute, sum(good) AS good, sum(total) AS total, {_NO_GAPS} AS gaps
+SELECT {literal(slo_id)} AS slo_id, {minute_of("moment")} AS minute, sum(good) AS good, sum(total) AS total,
+    {_NO_GAPS} AS gaps
 FROM (
-    SELECT CAST(ts AS TIMESTAMPTZ) AS at, CAST(good AS DOUBLE) AS good, CAST(total AS DOUBLE) AS total
+    SELECT CAST(ts AS TIMESTAMPTZ) AS moment, CAST(good AS DOUBLE) AS good, CAST(total AS DOUBLE) AS total
     FROM ({source.query.strip().rstrip(";")}
     )
-) WHERE at > {literal(start)} AND at <= {literal(end)} AND total IS NOT NULL GROUP BY minute"""
+) WHERE moment > {literal(start)} AND moment <= {literal(end)} AND total IS NOT NULL GROUP BY minute"""
 
 
 def recorded_sql(objective: Objective, source: RecordedRows, start: datetime, end: datetime, *, recorded: str) -> str:
