@@ -110,9 +110,7 @@ def ask(server: Backfilled, end: datetime) -> tuple[float, int, Rates]:
             answered += len(series["values"])
             hourly = ((int(at), value) for at, value in series["values"] if int(at) % 3600 == 0)
             rates.update({(series["metric"]["slo"], name, at): float(value) for at, value in hourly})
-        print(
-            f"Prometheus {name:>3}: {took:.2f} s for {answered:,} ratios, {took / max(answered, 1) * 1e6:.1f} us"
-        )
+        print(f"Prometheus {name:>3}: {took:.2f} s for {answered:,} ratios, {took / max(answered, 1) * 1e6:.1f} us")
         seconds, ratios = seconds + took, ratios + answered
     return seconds, ratios, rates
 

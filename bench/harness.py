@@ -29,9 +29,7 @@ def alternate(candidates: Mapping[str, Callable[[], object]], rounds: int = 15) 
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def report(
-    bench: str, measured: float, baseline: float, bar: float, *, at_least: bool = False, **more: Any
-) -> bool:
+def report(bench: str, measured: float, baseline: float, bar: float, *, at_least: bool = False, **more: Any) -> bool:
     """Print the JSON line of a benchmark and return whether its bar is met.
 
     The ratio is measured / baseline; it must be at most `bar`, or at least `bar` where `at_least` is set.

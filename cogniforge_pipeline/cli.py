@@ -31,7 +31,9 @@ err = Console(stderr=True)
 
 HomeOption = Annotated[
     Path | None,
-    typer.Option("--home", help="The home's folder [default: $COGNIFORGE_HOME, else ./.cogniforge]", show_default=False),
+    typer.Option(
+        "--home", help="The home's folder [default: $COGNIFORGE_HOME, else ./.cogniforge]", show_default=False
+    ),
 ]
 
 
@@ -61,7 +63,9 @@ def init(folder: Annotated[Path, typer.Argument(help="Where the home is to be ma
 @app.command()
 def run(
     home: HomeOption = None,
-    select: Annotated[str | None, typer.Option(help="Asset selection, such as group:aiops.", show_default=False)] = None,
+    select: Annotated[
+        str | None, typer.Option(help="Asset selection, such as group:aiops.", show_default=False)
+    ] = None,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Compute every day and decision again.")] = False,
     as_of: Annotated[
         datetime | None,
@@ -104,7 +108,8 @@ def sql(
     query: Annotated[str, typer.Argument(help="One SELECT.")],
     home: HomeOption = None,
     at: Annotated[
-        str | None, typer.Option(help="A snapshot's id, or a UTC time whose last snapshot is meant.", show_default=False)
+        str | None,
+        typer.Option(help="A snapshot's id, or a UTC time whose last snapshot is meant.", show_default=False),
     ] = None,
     format: Annotated[str, typer.Option("--format", "-f", help="table, csv, json or parquet")] = "table",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write.", show_default=False)] = None,
@@ -118,8 +123,12 @@ def sql(
 @app.command()
 def export(
     home: HomeOption = None,
-    table: Annotated[list[str] | None, typer.Option(help="schema.table; may be given again.", show_default=False)] = None,
-    folder: Annotated[Path | None, typer.Option(help="Where to [default: <home>/reports/parquet].", show_default=False)] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(help="schema.table; may be given again.", show_default=False)
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to [default: <home>/reports/parquet].", show_default=False)
+    ] = None,
 ) -> None:
     """Write tables as Parquet files, and the published DuckDB file."""
     from cogniforge_pipeline.definitions import open_home

@@ -112,11 +112,15 @@ def _lake(home: Home) -> Iterator[Finding]:
 def _input(home: Home) -> Iterator[Finding]:
     if _no_lake(home):
         return
-    rows = home.lake.cursor().execute(
-        f"SELECT source, item, reason, hint FROM {LEDGER} "
-        "QUALIFY row_number() OVER (PARTITION BY source, item ORDER BY ingested_at DESC) = 1 AND status = 'refused' "
-        "ORDER BY ingested_at DESC LIMIT 20"
-    ).fetchall()
+    rows = (
+        home.lake.cursor()
+        .execute(
+            f"SELECT source, item, reason, hint FROM {LEDGER} "
+            "QUALIFY row_number() OVER (PARTITION BY source, item ORDER BY ingested_at DESC) = 1 AND status = 'refused' "
+            "ORDER BY ingested_at DESC LIMIT 20"
+        )
+        .fetchall()
+    )
     for source, item, reason, hint in rows:
         yield Finding("input", "warn", f"{source}: {item} was refused: {reason}", hint or "")
     if not rows:

@@ -65,15 +65,15 @@ def read(cursor: Connection, query: str) -> Connection:
     try:
         statements = cursor.extract_statements(query)
         if len(statements) != 1 or not _reads(cursor, query):
-            raise CogniforgeError("expected one SELECT; this command only reads", "data changes through `cogniforge run`")
+            raise CogniforgeError(
+                "expected one SELECT; this command only reads", "data changes through `cogniforge run`"
+            )
         for name in _calls(query):
             if name in _refused(cursor):
                 raise CogniforgeError(f"{name} is refused: a query reads the lake's tables and nothing else")
         return cursor.execute(statements[0])
     except duckdb.Error as error:
-        raise CogniforgeError(
-            str(error).strip(), "list the tables with: cogniforge sql \"SHOW ALL TABLES\""
-        ) from error
+        raise CogniforgeError(str(error).strip(), 'list the tables with: cogniforge sql "SHOW ALL TABLES"') from error
 
 
 def _reads(cursor: Connection, query: str) -> bool:
@@ -101,9 +101,7 @@ def _refused(cursor: Connection) -> set[str]:
     return refused | {name.removeprefix("ducklake_") for name in refused}
 
 
-def show(
-    settings: Settings, query: str, *, at: str | None, form: str, output: Path | None, console: Console
-) -> None:
+def show(settings: Settings, query: str, *, at: str | None, form: str, output: Path | None, console: Console) -> None:
     """Prints a query's rows, or writes them to a file (Parquet needs one). Raises CogniforgeError."""
     if form not in FORMATS:
         raise CogniforgeError(f"--format {form}: expected one of {', '.join(FORMATS)}")
@@ -124,7 +122,9 @@ def show(
         else:
             output.write_text(frame.write_json() if form == "json" else _csv(frame), encoding="utf-8")
     except OSError as error:
-        raise CogniforgeError(f"{output} cannot be written: {error.strerror or error}", "choose another file") from error
+        raise CogniforgeError(
+            f"{output} cannot be written: {error.strerror or error}", "choose another file"
+        ) from error
 
 
 def _frame(found: Connection) -> pl.DataFrame:

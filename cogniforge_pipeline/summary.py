@@ -11,8 +11,8 @@ from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
+from rich.progress import SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cogniforge_pipeline.home import Home
@@ -44,7 +44,9 @@ class Progress:
         self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for task in self._tasks.values():
             self._bars.update(task, total=1, completed=1)
         self._bars.stop()
@@ -90,23 +92,29 @@ def show(console: Console, home: Home, report: Report) -> None:
     _failures(console, report)
     root = escape(str(home.settings.home))
     console.print(f"\n[bold]Look[/]    cogniforge ui --home {root}")
-    console.print(f"[bold]Ask[/]     cogniforge sql --home {root} \"FROM aiops.service_health\"")
+    console.print(f'[bold]Ask[/]     cogniforge sql --home {root} "FROM aiops.service_health"')
     console.print(f"[bold]Read[/]    {escape(str(home.settings.reports))}")
 
 
 def _anomalies(console: Console, home: Home, as_of: datetime) -> None:
     now = literal(as_of)
-    rows = home.lake.cursor().execute(
-        "SELECT s.service, s.metric, min(a.ts), count(*), max(a.score) FROM aiops.anomaly_scores AS a "
-        "JOIN aiops.series AS s USING (series_id) "
-        f"WHERE a.is_anomaly AND a.ts > {now} - INTERVAL {SHOWN_DAYS} DAY AND a.ts <= {now} "
-        "GROUP BY s.service, s.metric, a.series_id HAVING count(*) >= 3 "
-        f"ORDER BY max(a.score) DESC LIMIT {SHOWN}"
-    ).fetchall()
+    rows = (
+        home.lake.cursor()
+        .execute(
+            "SELECT s.service, s.metric, min(a.ts), count(*), max(a.score) FROM aiops.anomaly_scores AS a "
+            "JOIN aiops.series AS s USING (series_id) "
+            f"WHERE a.is_anomaly AND a.ts > {now} - INTERVAL {SHOWN_DAYS} DAY AND a.ts <= {now} "
+            "GROUP BY s.service, s.metric, a.series_id HAVING count(*) >= 3 "
+            f"ORDER BY max(a.score) DESC LIMIT {SHOWN}"
+        )
+        .fetchall()
+    )
     if not rows:
         console.print(f"No series was anomalous in the last {SHOWN_DAYS} days.")
         return
-    table = Table("service", "metric", "since (UTC)", "buckets", "score", title=f"Top anomalies of the last {SHOWN_DAYS} days")
+    table = Table(
+        "service", "metric", "since (UTC)", "buckets", "score", title=f"Top anomalies of the last {SHOWN_DAYS} days"
+    )
     for service, metric, since, buckets, score in rows:
         table.add_row(escape(service), escape(metric), f"{since:%m-%d %H:%M}", str(buckets), f"{score:.1f}")
     console.print(table)

@@ -48,9 +48,7 @@ def serve(settings: Settings, port: int, console: Console) -> int:
     try:
         for name, command in commands.items():
             # a session of its own: Ctrl-C in a terminal must reach this process only, which stops them in order
-            children[name] = subprocess.Popen(
-                [sys.executable, "-m", *command], env=environment, start_new_session=True
-            )
+            children[name] = subprocess.Popen([sys.executable, "-m", *command], env=environment, start_new_session=True)
         console.print(f"Starting the Dagster UI of {escape(str(settings.home))} …")
         announced = False
         while all(child.poll() is None for child in children.values()):

@@ -13,6 +13,7 @@ from cogniforge_pipeline.publish import AuditFailed, Publication, quarantine_of
 from cogniforge_pipeline.sources.declared import sources_of
 from cogniforge_pipeline.sources.ingest import LEDGER, SERIES, TELEMETRY, Totals, ingest
 from cogniforge_pipeline.sources.points import Refusal
+from cogniforge_pipeline.sqltext import literal
 
 INGESTED = (SERIES, TELEMETRY, LEDGER)
 
@@ -60,7 +61,7 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
             context.log.warning(notice)
         _announce(home, totals.refused)
         yield _items_readable(totals, home)
-        yield _rows_readable(totals, home)
+        yield _rows_readable(totals, home, context.run.run_id)
         for contract in contracts:
             if dg.AssetKey(contract.key) not in context.selected_asset_keys:
                 continue
@@ -96,10 +97,10 @@ def _items_readable(totals: Totals, home: Home) -> dg.AssetCheckResult:
     )
 
 
-def _rows_readable(totals: Totals, home: Home) -> dg.AssetCheckResult:
+def _rows_readable(totals: Totals, home: Home, run_id: str) -> dg.AssetCheckResult:
     contract = home.contracts[TELEMETRY]
     aside = totals.quarantined
-    query = f"SELECT reason, count(*), any_value(row), any_value(source) FROM {quarantine_of(contract)} GROUP BY ALL"
+    query = f"SELECT row, reason, source FROM {quarantine_of(contract)} WHERE run_id = {literal(run_id)}"
     return dg.AssetCheckResult(
         asset_key=contract.key,
         check_name="rows_readable",

@@ -76,9 +76,7 @@ class Audit:
     @property
     def blocking(self) -> tuple[RuleResult, ...]:
         """Broken ERROR table rules: the table must not be published."""
-        return tuple(
-            r for r in self.results if not r.passed and r.rule.kind == "table" and r.rule.severity == "ERROR"
-        )
+        return tuple(r for r in self.results if not r.passed and r.rule.kind == "table" and r.rule.severity == "ERROR")
 
     @property
     def row_failures(self) -> bool:
@@ -108,9 +106,11 @@ def audit(
 
     `as_of` (aware) is the moment freshness is measured at. `ordered` says that the relation is a table whose rows were
     inserted in the order of the contract's sort columns: a key of those columns is then checked by comparing
-    neighbours, 40 times cheaper than grouping; should the order not hold, it is noticed and the rows are grouped. Tables that foreign keys name are read from the
-    default catalog. A wrong shape ends the audit: its result is the one blocking rule `columns`. Raises
-    CogniforgeError when the rules cannot be run, for instance because a referenced table does not exist.
+    neighbours, 40 times cheaper than grouping; should the order not hold, or a key be NULL, the rows are grouped.
+
+    Tables that foreign keys name are read from the default catalog. A wrong shape ends the audit: its result is the one
+    blocking rule `columns`. Raises CogniforgeError when the rules cannot be run, for instance because a referenced table
+    does not exist.
     """
     try:
         differences = shape_differences(con, contract, relation)
@@ -160,9 +160,7 @@ def _extra_among_good(
 
 def shape_differences(con: duckdb.DuckDBPyConnection, contract: Contract, relation: str) -> list[str]:
     """In words: columns that lack, that the contract does not know, or whose type would lose values."""
-    found = {
-        name: str(kind) for name, kind, *_ in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    }
+    found = {name: str(kind) for name, kind, *_ in con.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
     wanted = {column.name: column.type for column in contract.columns}
     words = [f"column {name} {kind} is missing" for name, kind in wanted.items() if name not in found]
     words += [f"column {name} is not in the contract" for name in found if name not in wanted]
@@ -172,9 +170,7 @@ def shape_differences(con: duckdb.DuckDBPyConnection, contract: Contract, relati
         tests = ", ".join(f"can_cast_implicitly(CAST(NULL AS {a}), CAST(NULL AS {b}))" for _, a, b in pairs)
         fits = con.execute(f"SELECT {tests}").fetchall()[0]
         words += [
-            f"column {n} is {a}, the contract says {b}"
-            for (n, a, b), ok in zip(pairs, fits, strict=True)
-            if not ok
+            f"column {n} is {a}, the contract says {b}" for (n, a, b), ok in zip(pairs, fits, strict=True) if not ok
         ]
     return words
 

@@ -49,9 +49,7 @@ def quarantine_table(contract: Contract, *, catalog: str = "lake") -> list[str]:
     return _create(catalog, "quarantine", f"{contract.schema}__{contract.table}", QUARANTINE_COLUMNS, purpose)
 
 
-def _create(
-    catalog: str, schema: str, table: str, columns: dict[str, tuple[str, str]], purpose: str
-) -> list[str]:
+def _create(catalog: str, schema: str, table: str, columns: dict[str, tuple[str, str]], purpose: str) -> list[str]:
     target = _target(catalog, schema, table)
     body = ", ".join(f"{ident(name)} {kind}" for name, (kind, _) in columns.items())
     statements = [
@@ -60,9 +58,7 @@ def _create(
         f"COMMENT ON TABLE {target} IS {literal(purpose)}",
     ]
     return statements + [
-        f"COMMENT ON COLUMN {target}.{ident(name)} IS {literal(text)}"
-        for name, (_, text) in columns.items()
-        if text
+        f"COMMENT ON COLUMN {target}.{ident(name)} IS {literal(text)}" for name, (_, text) in columns.items() if text
     ]
 
 

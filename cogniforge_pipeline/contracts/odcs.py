@@ -191,9 +191,7 @@ def _target(text: str, spot: Spot) -> str:
     return text
 
 
-def _primary_key(
-    properties: Sequence[SchemaProperty], columns: dict[str, Column], spot: Spot
-) -> list[Column]:
+def _primary_key(properties: Sequence[SchemaProperty], columns: dict[str, Column], spot: Spot) -> list[Column]:
     keyed = [(i, item) for i, item in enumerate(properties) if item.primaryKey]
     positions = [item.primaryKeyPosition for _, item in keyed]
     if len(keyed) > 1 and sorted(p or 0 for p in positions) != list(range(1, len(keyed) + 1)):
@@ -240,9 +238,7 @@ def _table_reference(link: Relationship, columns: dict[str, Column], spot: Spot)
     for name in names:
         if name not in columns:
             spot.at("from").fail(f"{name} is no column of this table", "correct the name")
-    return foreign_key_rule(
-        [columns[name] for name in names], split[0][0], [column for _, _, column in split]
-    )
+    return foreign_key_rule([columns[name] for name in names], split[0][0], [column for _, _, column in split])
 
 
 def _distinct(rules: Sequence[Rule], spot: Spot) -> tuple[Rule, ...]:

@@ -60,9 +60,7 @@ _SELECT = re.compile(r"(?:select|with|from)\b", re.IGNORECASE)
 _COLUMN = re.compile(r"\$?\{(?:column|property)\}")
 
 
-def quality_rule(
-    entry: DataQuality, column: Column | None, columns: Mapping[str, Column], spot: Spot
-) -> Rule | None:
+def quality_rule(entry: DataQuality, column: Column | None, columns: Mapping[str, Column], spot: Spot) -> Rule | None:
     """The rule of one entry, at the level of a column or (column None) of the table; None for a text.
 
     Raises ContractError at `spot` for what this platform cannot check.
@@ -91,9 +89,7 @@ def quality_rule(
     return replace(rule, **changes)
 
 
-def _library_rule(
-    entry: DataQuality, column: Column | None, columns: Mapping[str, Column], spot: Spot
-) -> Rule:
+def _library_rule(entry: DataQuality, column: Column | None, columns: Mapping[str, Column], spot: Spot) -> Rule:
     metric = entry.metric or entry.rule
     if metric not in _METRICS:
         spot.fail(f"quality metric {metric!r} is unknown", f"use one of {', '.join(_METRICS)}, or type sql")
@@ -162,15 +158,11 @@ def _counted(
         listed = _listed(arguments.get("missingValues", [None]), place)
         values = tuple(None if item is None else typed(column, item, place) for item in listed)
         text = f"{name} must not be missing ({', '.join('NULL' if v is None else repr(v) for v in values)})"
-        return row_rule(
-            f"{name}_missing_values", "not_missing", [column], text, value=values, dimension="completeness"
-        )
+        return row_rule(f"{name}_missing_values", "not_missing", [column], text, value=values, dimension="completeness")
     if len(arguments) != 1:
         spot.fail("invalidValues expects one of its arguments", "state either validValues or pattern")
     if "pattern" in arguments:
-        return pattern_rule(
-            f"{name}_invalid_values", column, arguments["pattern"], spot.at("arguments", "pattern")
-        )
+        return pattern_rule(f"{name}_invalid_values", column, arguments["pattern"], spot.at("arguments", "pattern"))
     place = spot.at("arguments", "validValues")
     values = tuple(typed(column, item, place) for item in _listed(arguments["validValues"], place))
     return values_rule(f"{name}_invalid_values", column, values)
@@ -198,9 +190,7 @@ def _sql_rule(entry: DataQuality, column: Column | None, columns: Mapping[str, C
     slug = "_".join(names) or "table"
     if not _SELECT.match(text):
         if bounds not in (None, Bounds("mustBe", True)):
-            spot.fail(
-                "an expression must be true for every row", "bound it with mustBe: true, or write a SELECT"
-            )
+            spot.fail("an expression must be true for every row", "bound it with mustBe: true, or write a SELECT")
         _checked(lambda: check_expression(text, everything), place)
         return Rule(f"{slug}_sql", "row", "sql", names, "ERROR", "consistency", text, predicate=f"({text})")
     if bounds is None:
@@ -218,9 +208,7 @@ def _checked(check: Callable[[], None], place: Spot) -> None:
         place.fail(f"the SQL cannot be used: {error}", "correct it; it is DuckDB SQL over the columns above")
 
 
-def _table_rule(
-    name: str, test: str, columns: tuple[str, ...], subject: str, measure: str, bounds: Bounds
-) -> Rule:
+def _table_rule(name: str, test: str, columns: tuple[str, ...], subject: str, measure: str, bounds: Bounds) -> Rule:
     dimension = _DEFAULTS.get(test, "consistency")
     text = f"{subject} {bounds}"
     return Rule(name, "table", test, columns, "ERROR", dimension, text, measure=measure, bounds=bounds)

@@ -133,9 +133,7 @@ def foreign_key_rule(columns: Sequence[Column], table: str, targets: Sequence[st
     names = [column.name for column in columns]
     text = f"{', '.join(names)} must exist in {table} ({', '.join(targets)})"
     slug = f"{'_'.join(names)}_in_{table.replace('.', '_')}"
-    return row_rule(
-        slug, "foreign_key", columns, text, value=(table, tuple(targets)), dimension="consistency"
-    )
+    return row_rule(slug, "foreign_key", columns, text, value=(table, tuple(targets)), dimension="consistency")
 
 
 def unique_rule(columns: Sequence[Column], *, primary: bool = False, severity: Severity = "ERROR") -> Rule:
@@ -229,7 +227,5 @@ def typed(column: Column, value: Any, spot: Spot) -> Any:
 
 def _typed_literal(column: Column, value: Any) -> str:
     if isinstance(value, datetime) and column.type != "TIMESTAMP WITH TIME ZONE":
-        return (
-            f"CAST({literal(value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' '))} AS {column.type})"
-        )
+        return f"CAST({literal(value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' '))} AS {column.type})"
     return literal(value)

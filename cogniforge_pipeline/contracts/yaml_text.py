@@ -53,9 +53,7 @@ def read_document(path: Path) -> Document:
         data = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ContractError(
-            f"{path}:{line}: not YAML: {error.problem}", "correct the syntax there"
-        ) from error
+        raise ContractError(f"{path}:{line}: not YAML: {error.problem}", "correct the syntax there") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ContractError(f"{path}: not YAML: {error}", "correct the syntax") from error
     if not isinstance(data, dict):

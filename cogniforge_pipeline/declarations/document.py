@@ -15,9 +15,7 @@ from cogniforge_pipeline.declarations.model import Problem
 from cogniforge_pipeline.declarations.nodes import Node
 from cogniforge_pipeline.declarations.reader import MAX_DEPTH, Reader, Unreadable
 
-_SURROGATES = re.compile(
-    r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE
-)
+_SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 _BREAKS = re.compile("[\x85\u2028\u2029]")
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _EXPLAINED = {
@@ -76,9 +74,7 @@ def parse_yaml(text: str, path: str) -> tuple[list[Node], list[Problem]]:
     as written. After a syntax error, a tag of another type or a limit passed (MAX_DEPTH, MAX_NODES and
     MAX_CHARACTERS, counted with aliases expanded) there are no documents.
     """
-    if found := _BREAKS.search(
-        text
-    ):  # characters in YAML 1.2, line breaks for the parser: it would change them
+    if found := _BREAKS.search(text):  # characters in YAML 1.2, line breaks for the parser: it would change them
         return [], [_refused_character(text[: found.start()], ord(found[0]), path)]
     reader = Reader(path)
     try:
@@ -88,9 +84,7 @@ def parse_yaml(text: str, path: str) -> tuple[list[Node], list[Problem]]:
         return [], [*reader.problems, stop.problem]
     except yaml.YAMLError as error:
         return [], [*reader.problems, _syntax_problem(error, text, path)]
-    return [
-        node for node in reader.documents if node.value is not None
-    ], reader.problems
+    return [node for node in reader.documents if node.value is not None], reader.problems
 
 
 def parse_json(text: str, path: str) -> tuple[list[Node], list[Problem]]:
@@ -107,9 +101,7 @@ def parse_json(text: str, path: str) -> tuple[list[Node], list[Problem]]:
         return [], [Problem(path, f"nested deeper than {MAX_DEPTH} levels")]
     except ValueError as error:
         return [], [Problem(path, f"not JSON: {error}")]
-    escaped = _NOT_IN_YAML.sub(
-        lambda found: f"\\u{ord(found[0]):04x}", _SURROGATES.sub(_joined, text)
-    )
+    escaped = _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", _SURROGATES.sub(_joined, text))
     return parse_yaml(escaped.replace("\t", " "), path)
 
 
@@ -126,9 +118,7 @@ def _joined(match: re.Match[str]) -> str:
 def _refused_character(before: str, character: int, path: str) -> Problem:
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     message = f"the control character U+{character:04X} is not allowed"
-    return Problem(
-        path, message, "remove it, or escape it in double quotes", line, column
-    )
+    return Problem(path, message, "remove it, or escape it in double quotes", line, column)
 
 
 def _syntax_problem(error: yaml.YAMLError, text: str, path: str) -> Problem:

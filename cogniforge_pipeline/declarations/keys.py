@@ -34,9 +34,7 @@ def known_keys(model: type[BaseModel], loc: Loc, flags: list[bool]) -> set[str]:
     types = list(_members([model]))
     for part, in_document in zip(loc, flags, strict=True):
         if in_document:
-            types = list(
-                _members(inner for outer in types for inner in _step(outer, part))
-            )
+            types = list(_members(inner for outer in types for inner in _step(outer, part)))
         else:
             types = [outer for outer in types if _is_named(outer, part)] or types
     return {key for found in types if _is_model(found) for key in _fields(found)}
@@ -76,9 +74,7 @@ def _step(outer: Any, part: int | str) -> list[Any]:
 
 def _fields(model: type[BaseModel]) -> dict[str, Any]:
     return {
-        info.validation_alias
-        if isinstance(info.validation_alias, str)
-        else name: info.annotation
+        info.validation_alias if isinstance(info.validation_alias, str) else name: info.annotation
         for name, info in model.model_fields.items()
     }
 
@@ -86,9 +82,7 @@ def _fields(model: type[BaseModel]) -> dict[str, Any]:
 def _is_named(found: Any, tag: int | str) -> bool:
     if not _is_model(found):
         return False
-    literals = (
-        get_args(a) for a in _fields(found).values() if get_origin(a) is Literal
-    )
+    literals = (get_args(a) for a in _fields(found).values() if get_origin(a) is Literal)
     return found.__name__ == tag or any(tag in values for values in literals)
 
 

@@ -33,17 +33,12 @@ def load_platform(folder: Path, kinds: Iterable[Kind[Any]]) -> Platform:
     keys). Raises ValueError for two kinds of the same name or folder.
     """
     kinds = list(kinds)
-    by_place = {
-        PurePosixPath(kind.folder).stem + ("" if kind.is_file else "/"): kind
-        for kind in kinds
-    }
+    by_place = {PurePosixPath(kind.folder).stem + ("" if kind.is_file else "/"): kind for kind in kinds}
     names = frozenset(kind.name for kind in kinds)
     if not len(by_place) == len(names) == len(kinds):
         raise ValueError("two kinds have the same name or folder")
     if not folder.is_dir():
-        missing = Problem(
-            ".", f"no folder {folder}", "make the home with `cogniforge init`"
-        )
+        missing = Problem(".", f"no folder {folder}", "make the home with `cogniforge init`")
         return Platform(folder, names, problems=(missing,))
     root = folder.resolve()
     declarations: list[Declaration[Any]] = []
@@ -64,14 +59,10 @@ def load_platform(folder: Path, kinds: Iterable[Kind[Any]]) -> Platform:
                 companions.append((kind.name, file))
             else:
                 allowed = listed([*SUFFIXES, *kind.companions])
-                message = (
-                    f"expected a file ending in {allowed}, got {suffix or file.name!r}"
-                )
+                message = f"expected a file ending in {allowed}, got {suffix or file.name!r}"
                 problems.append(Problem(path, message, "rename or remove it"))
     kept, clashes = _without_duplicates(declarations)
-    problems = sorted(
-        [*problems, *clashes], key=lambda p: (p.path, p.line or 0, p.column or 0)
-    )
+    problems = sorted([*problems, *clashes], key=lambda p: (p.path, p.line or 0, p.column or 0))
     return Platform(folder, names, tuple(kept), tuple(problems), tuple(companions))
 
 
@@ -88,9 +79,7 @@ def _entries(folder: Path, root: Path, problems: list[Problem]) -> Iterator[Path
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        problems.append(
-            Problem(_printable(folder, root), f"cannot be read: {error.strerror}")
-        )
+        problems.append(Problem(_printable(folder, root), f"cannot be read: {error.strerror}"))
         return
     for entry in entries:
         message = hint = ""
@@ -129,9 +118,7 @@ def _unknown(entry: Path, kinds: list[Kind[Any]]) -> Problem:
     )
 
 
-def _load_file(
-    kind: Kind[Any], file: Path, path: str
-) -> tuple[list[Declaration[Any]], list[Problem]]:
+def _load_file(kind: Kind[Any], file: Path, path: str) -> tuple[list[Declaration[Any]], list[Problem]]:
     text = _read(file, path)
     if isinstance(text, Problem):
         return [], [text]
@@ -143,9 +130,7 @@ def _load_file(
                 "delete it, or say in a # comment why it is here",
             )
         ]
-    nodes, problems = (parse_json if file.suffix.lower() == ".json" else parse_yaml)(
-        text, path
-    )
+    nodes, problems = (parse_json if file.suffix.lower() == ".json" else parse_yaml)(text, path)
     documents = list(_documents(nodes))
     if not kind.plural and len(documents) > 1:
         second = documents[1][1]
@@ -160,20 +145,14 @@ def _load_file(
         model, wrong = validate(kind, node, path, place)
         problems += wrong
         if model is not None and readable:
-            declarations.append(
-                Declaration(
-                    kind.name, kind.key(model), model, node.value, path, node.line
-                )
-            )
+            declarations.append(Declaration(kind.name, kind.key(model), model, node.value, path, node.line))
     return declarations, problems
 
 
 def _documents(nodes: list[Node]) -> Iterator[tuple[tuple[int, ...], Node]]:
     for node in nodes:
         if isinstance(node.value, list):
-            yield from (
-                ((index,), node.children[index]) for index in range(len(node.value))
-            )
+            yield from (((index,), node.children[index]) for index in range(len(node.value)))
         else:
             yield (), node
 
@@ -219,6 +198,4 @@ def _without_duplicates(
 
 
 def _printable(path: Path, root: Path) -> str:
-    return (
-        path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
-    )
+    return path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()

@@ -82,15 +82,9 @@ class Problem:
     where: str = ""
 
     def __str__(self) -> str:
-        place = ":".join(
-            str(part)
-            for part in (self.path, self.line, self.column)
-            if part is not None
-        )
+        place = ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)
         hint = f" ({self.hint})" if self.hint else ""
-        return (
-            ": ".join(part for part in (place, self.where, self.message) if part) + hint
-        )
+        return ": ".join(part for part in (place, self.where, self.message) if part) + hint
 
 
 class DeclarationsInvalid(CogniforgeError):
@@ -98,13 +92,9 @@ class DeclarationsInvalid(CogniforgeError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        count = (
-            "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        )
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         lines = "".join(f"\n  {problem}" for problem in self.problems)
-        super().__init__(
-            f"{count} in what is declared:{lines}", "correct them and try again"
-        )
+        super().__init__(f"{count} in what is declared:{lines}", "correct them and try again")
 
 
 @dataclass(frozen=True)
@@ -124,9 +114,7 @@ class Platform:
     def of(self, kind: Kind[Any] | str) -> list[Declaration[Any]]:
         """The declarations of one kind by path and line. Raises KeyError for a kind not looked for."""
         name = self._known(kind)
-        return [
-            declaration for declaration in self.declarations if declaration.kind == name
-        ]
+        return [declaration for declaration in self.declarations if declaration.kind == name]
 
     def companions(self, kind: Kind[Any] | str) -> list[Path]:
         """The other files of a kind's folder that `Kind.companions` allows, absolute, in order of path."""

@@ -41,9 +41,7 @@ def plain_node(value: Any) -> Node:
 
 def dotted(parts: tuple[str | int, ...]) -> str:
     """("spec", "objectives", 0) as "spec.objectives[0]"; of a very long one the end."""
-    text = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts
-    ).removeprefix(".")
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
     return text if len(text) <= 120 else "..." + text[-117:]
 
 
@@ -52,6 +50,4 @@ def canonical_json(spec: Any) -> str:
 
     Raises TypeError or ValueError for what JSON cannot hold.
     """
-    return json.dumps(
-        spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

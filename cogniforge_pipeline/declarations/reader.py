@@ -23,9 +23,7 @@ CORE_SCHEMA = {
     "null": re.compile(r"~|null|Null|NULL|"),
     "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
     "int": re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
-    "float": re.compile(
-        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
-    ),
+    "float": re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
 }
 """The plain scalars that are no text, https://yaml.org/spec/1.2.2/#103-core-schema"""
 
@@ -80,9 +78,7 @@ class Reader:
     def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         mapping = isinstance(event, yaml.MappingStartEvent)
         if self._awaits_key():
-            self._stop(
-                event, "a list or mapping cannot be a key", "use text as the key"
-            )
+            self._stop(event, "a list or mapping cannot be a key", "use text as the key")
         if event.tag not in (None, "!", _TAG + ("map" if mapping else "seq")):
             self._stop(
                 event,
@@ -94,18 +90,14 @@ class Reader:
         if event.anchor:
             self._anchors.pop(event.anchor, None)
         self._spend(event, 1, 0)
-        self._stack.append(
-            _Open(Node({} if mapping else [], *_place(event), height=1), event.anchor)
-        )
+        self._stack.append(_Open(Node({} if mapping else [], *_place(event), height=1), event.anchor))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._spend(event, 1, len(event.value))
         if self._awaits_key():
             self._key(event, event.value)
             if event.anchor:
-                self._anchors[event.anchor] = Node(
-                    event.value, *_place(event), characters=len(event.value)
-                )
+                self._anchors[event.anchor] = Node(event.value, *_place(event), characters=len(event.value))
             return
         node = Node(self._value(event), *_place(event), characters=len(event.value))
         if event.anchor:
@@ -116,9 +108,7 @@ class Reader:
         target = self._anchors.get(event.anchor or "")
         if target is None:
             within = any(frame.anchor == event.anchor for frame in self._stack)
-            reason = (
-                "stands inside what it names" if within else "has no anchor before it"
-            )
+            reason = "stands inside what it names" if within else "has no anchor before it"
             self._stop(
                 event,
                 f"the alias *{event.anchor} {reason}",
@@ -129,9 +119,7 @@ class Reader:
             self._stop(event, f"nested deeper than {MAX_DEPTH} levels")
         if self._awaits_key():
             if not isinstance(target.value, str):
-                self._stop(
-                    event, "an alias as a key must name a text", "write the key out"
-                )
+                self._stop(event, "an alias as a key must name a text", "write the key out")
             self._key(event, target.value)
         else:
             line, column = _place(event)
@@ -172,14 +160,8 @@ class Reader:
         text, tag = event.value, event.tag
         if tag in ("!", _TAG + "str") or (tag is None and not event.implicit[0]):
             return text
-        kind = next(
-            (name for name, form in CORE_SCHEMA.items() if form.fullmatch(text)), "str"
-        )
-        if (
-            tag is not None
-            and tag != _TAG + kind
-            and (tag, kind) != (_TAG + "float", "int")
-        ):
+        kind = next((name for name, form in CORE_SCHEMA.items() if form.fullmatch(text)), "str")
+        if tag is not None and tag != _TAG + kind and (tag, kind) != (_TAG + "float", "int"):
             self._stop(
                 event,
                 f"the tag {tag!r} is not allowed here",
@@ -193,13 +175,7 @@ class Reader:
             return text
         try:
             if kind == "int" and tag != _TAG + "float":
-                return (
-                    int(text, 8)
-                    if text[:2] == "0o"
-                    else int(text, 16)
-                    if text[:2] == "0x"
-                    else int(text)
-                )
+                return int(text, 8) if text[:2] == "0o" else int(text, 16) if text[:2] == "0x" else int(text)
             number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
             number = math.nan
@@ -212,11 +188,7 @@ class Reader:
         return number
 
     def _awaits_key(self) -> bool:
-        return (
-            bool(self._stack)
-            and isinstance(self._stack[-1].node.value, dict)
-            and self._stack[-1].key is None
-        )
+        return bool(self._stack) and isinstance(self._stack[-1].node.value, dict) and self._stack[-1].key is None
 
     def _spend(self, event: yaml.Event, nodes: int, characters: int) -> None:
         self._nodes += nodes
@@ -229,9 +201,7 @@ class Reader:
                 "split the file",
             )
 
-    def _problem(
-        self, event: yaml.Event, message: str, hint: str | None, *extra: str
-    ) -> Problem:
+    def _problem(self, event: yaml.Event, message: str, hint: str | None, *extra: str) -> Problem:
         line, column = _place(event)
         parts: list[str | int] = []
         for frame in self._stack:
@@ -244,9 +214,7 @@ class Reader:
     def _note(self, event: yaml.Event, message: str, hint: str, *extra: str) -> None:
         self.problems.append(self._problem(event, message, hint, *extra))
 
-    def _stop(
-        self, event: yaml.Event, message: str, hint: str | None = None
-    ) -> NoReturn:
+    def _stop(self, event: yaml.Event, message: str, hint: str | None = None) -> NoReturn:
         raise Unreadable(self._problem(event, message, hint))
 
 

@@ -67,9 +67,7 @@ def changes(
     if now.tzinfo is None:
         raise ValueError(f"expected a time with a time zone, got {now}")
     if (origin == "file") != isinstance(declared, Platform):
-        raise TypeError(
-            "origin 'file' takes a Platform, origin 'api' takes declarations"
-        )
+        raise TypeError("origin 'file' takes a Platform, origin 'api' takes declarations")
     wanted = list(declared.declarations if isinstance(declared, Platform) else declared)
     now = now.astimezone(UTC)
     versions: dict[tuple[str, str], int] = {}
@@ -84,9 +82,7 @@ def changes(
     for declaration in wanted:
         key = (declaration.kind, declaration.name)
         if key in seen:
-            raise ValueError(
-                f"the {declaration.kind} {declaration.name!r} is declared twice"
-            )
+            raise ValueError(f"the {declaration.kind} {declaration.name!r} is declared twice")
         seen.add(key)
         old = open_rows.get(key)
         if old is not None and old["origin"] != origin:
@@ -106,17 +102,13 @@ def changes(
         withdraw += [
             _closed(row, now)
             for key, row in open_rows.items()
-            if key not in seen
-            and row["origin"] == "file"
-            and row["kind"] in declared.kinds
+            if key not in seen and row["origin"] == "file" and row["kind"] in declared.kinds
             if not unsure & {".", row["path"]}
         ]
     return Changes(tuple(append), tuple(withdraw), tuple(moved), tuple(problems))
 
 
-def _new_row(
-    declaration: Declaration[Any], origin: Origin, version: int, now: datetime
-) -> RegistryRow:
+def _new_row(declaration: Declaration[Any], origin: Origin, version: int, now: datetime) -> RegistryRow:
     spec = canonical_json(declaration.spec)
     return RegistryRow(
         kind=declaration.kind,
@@ -142,11 +134,7 @@ def _closed(row: RegistryRow, now: datetime) -> RegistryRow:
 
 def _overruled(declaration: Declaration[Any], old: RegistryRow) -> Problem:
     """The problem of a kind and name that both a file and the API declare."""
-    path, line = (
-        (declaration.path, declaration.line)
-        if old["origin"] == "api"
-        else (old["path"], old["line"])
-    )
+    path, line = (declaration.path, declaration.line) if old["origin"] == "api" else (old["path"], old["line"])
     return Problem(
         path or API,
         f"the {declaration.kind} {declaration.name!r} is declared here and by the Python API: this file wins",

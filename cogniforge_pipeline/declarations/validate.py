@@ -63,9 +63,7 @@ _EXPECTED = {
     "none_required": "nothing",
 }
 _PLACEHOLDER = re.compile(r"\$\{[^}]*\}")
-_SECRET = re.compile(
-    "passw|secret|token|credential|api_?key|private_?key", re.IGNORECASE
-)
+_SECRET = re.compile("passw|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
@@ -76,19 +74,13 @@ def validate(
 
     `path` and `prefix` (the place of the document within its file) are for the problems.
     """
-    start = Problem(
-        path, "", None, node.line or None, node.column or None, dotted(prefix)
-    )
+    start = Problem(path, "", None, node.line or None, node.column or None, dotted(prefix))
     if not isinstance(node.value, Mapping):
-        return None, [
-            replace(start, message=f"expected {_MAPPING}, got {_shown(node.value)}")
-        ]
+        return None, [replace(start, message=f"expected {_MAPPING}, got {_shown(node.value)}")]
     try:
         model = kind.model.model_validate(node.value)
     except ValidationError as error:
-        return None, _problems(
-            kind.model, node, error.errors(include_url=False), start, prefix
-        )
+        return None, _problems(kind.model, node, error.errors(include_url=False), start, prefix)
     name = kind.key(model)
     if not isinstance(name, str) or not name.strip():
         return None, [
@@ -110,9 +102,7 @@ def declare(kind: Kind[M], spec: Mapping[str, Any] | M) -> Declaration[M]:
     try:
         plain = json.loads(canonical_json(spec))
     except (TypeError, ValueError) as error:
-        raise DeclarationsInvalid(
-            [Problem(API, f"expected values that JSON can hold: {error}")]
-        ) from None
+        raise DeclarationsInvalid([Problem(API, f"expected values that JSON can hold: {error}")]) from None
     model, problems = validate(kind, plain_node(plain), API)
     if model is None:
         raise DeclarationsInvalid(problems)
@@ -125,11 +115,7 @@ def did_you_mean(word: str, known: Iterable[str], what: str = "keys") -> str:
     near = get_close_matches(word.lower(), names, n=1)
     if near:
         return f"did you mean {names[near[0]]!r}?"
-    return (
-        f"known {what}: {listed(names.values())}"
-        if names
-        else f"there are no other {what}"
-    )
+    return f"known {what}: {listed(names.values())}" if names else f"there are no other {what}"
 
 
 def _problems(
@@ -153,9 +139,7 @@ def _problems(
         types = " or ".join(dict.fromkeys(expected.get(problem, [])))
         message = f"expected {types}, {problem.message}" if types else problem.message
         complete.append(replace(problem, message=message, hint=hint))
-    return sorted(
-        complete, key=lambda problem: (problem.line or 0, problem.column or 0)
-    )
+    return sorted(complete, key=lambda problem: (problem.line or 0, problem.column or 0))
 
 
 def _explain(
@@ -171,9 +155,7 @@ def _explain(
     absent = loc[-1:] if kind == "missing" else ()
     loc = loc[: len(loc) - len(absent)]
     flags, found = locate(node, loc, value)
-    path = tuple(
-        part for part, in_document in zip(loc, flags, strict=True) if in_document
-    )
+    path = tuple(part for part, in_document in zip(loc, flags, strict=True) if in_document)
     line, column = found.line, found.column
     message, hint = f"got {_shown(value, path)}", None
     if kind == "missing":
@@ -191,9 +173,7 @@ def _explain(
         found = found.children.get(discriminator, found)
         line, column, path = found.line, found.column, (*path, discriminator)
         message = f"expected one of {context['expected_tags']}, got {context['tag']!r}"
-        hint = did_you_mean(
-            context["tag"], _QUOTED.findall(context["expected_tags"]), "values"
-        )
+        hint = did_you_mean(context["tag"], _QUOTED.findall(context["expected_tags"]), "values")
     elif kind == "union_tag_not_found":
         absent = (context["discriminator"].strip("'"),)
         message = "required, but not there: it says which form this is"

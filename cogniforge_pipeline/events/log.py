@@ -86,9 +86,7 @@ class EventLog:
                 if inserted:
                     stored.append(from_row(inserted[0][0], *row))
                 else:
-                    stored.append(
-                        from_row(*connection.execute(_BY_ID, row[:2]).fetchone())
-                    )
+                    stored.append(from_row(*connection.execute(_BY_ID, row[:2]).fetchone()))
         return stored
 
     def read(
@@ -111,9 +109,7 @@ class EventLog:
         if types is not None:
             for pattern in types:
                 if not _PATTERN.fullmatch(pattern):
-                    raise EventError(
-                        f"expected an event type or a pattern such as 'asset.*', got {pattern!r}"
-                    )
+                    raise EventError(f"expected an event type or a pattern such as 'asset.*', got {pattern!r}")
             where += f" AND ({' OR '.join(['type GLOB ?'] * len(types)) or 'FALSE'})"
             values += types
         if sources is not None:
@@ -135,9 +131,7 @@ class EventLog:
         while left > 0:
             size = min(_PAGE, left)
             with self._storage.reading() as connection:
-                page = connection.execute(
-                    statement, (after, until, *values, size)
-                ).fetchall()
+                page = connection.execute(statement, (after, until, *values, size)).fetchall()
             for row in page:
                 yield from_row(*row)
             if len(page) < size:
@@ -147,18 +141,12 @@ class EventLog:
     def last_seq(self) -> int:
         """The `seq` of the newest event, 0 for an empty log."""
         with self._storage.reading() as connection:
-            return int(
-                connection.execute(
-                    "SELECT coalesce(max(seq), 0) FROM events"
-                ).fetchone()[0]
-            )
+            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     def consumer(self, name: str) -> Consumer:
         """The durable reader of this name (dotted lower-case words). Raises EventError for another name."""
         if not is_name(name):
-            raise EventError(
-                f"expected a consumer name of dotted lower-case words, got {name!r}"
-            )
+            raise EventError(f"expected a consumer name of dotted lower-case words, got {name!r}")
         return Consumer(self._storage, self, name)
 
     def close(self) -> None:
@@ -192,9 +180,7 @@ class Consumer:
     def cursor(self) -> int:
         """The newest committed `seq`, 0 before the first commit."""
         with self._storage.reading() as connection:
-            row = connection.execute(
-                "SELECT cursor FROM consumers WHERE name = ?", (self.name,)
-            ).fetchone()
+            row = connection.execute("SELECT cursor FROM consumers WHERE name = ?", (self.name,)).fetchone()
         return int(row[0]) if row else 0
 
     def poll(self, limit: int = 100) -> list[Event]:
@@ -218,8 +204,7 @@ class Consumer:
         """How many events come after the cursor."""
         with self._storage.reading() as connection:
             counted = connection.execute(
-                "SELECT count(*) FROM events "
-                "WHERE seq > coalesce((SELECT cursor FROM consumers WHERE name = ?), 0)",
+                "SELECT count(*) FROM events WHERE seq > coalesce((SELECT cursor FROM consumers WHERE name = ?), 0)",
                 (self.name,),
             )
             return int(counted.fetchone()[0])

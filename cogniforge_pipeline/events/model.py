@@ -78,15 +78,11 @@ class Event:
 
     def to_cloudevent(self) -> dict[str, JsonValue]:
         """The event in CloudEvents' structured JSON format; `seq` is in the extension `cogniforgeseq`."""
-        members: dict[str, JsonValue] = {
-            name: getattr(self, name) for name in _ATTRIBUTES
-        }
+        members: dict[str, JsonValue] = {name: getattr(self, name) for name in _ATTRIBUTES}
         members["time"] = rfc3339(self.time)
         members.update(self.extensions)
         if self.seq:
-            members[_SEQ] = str(
-                self.seq
-            )  # text, because CloudEvents integers end at 2**31 - 1
+            members[_SEQ] = str(self.seq)  # text, because CloudEvents integers end at 2**31 - 1
         return {name: value for name, value in members.items() if value is not None}
 
     @classmethod
@@ -96,9 +92,7 @@ class Event:
         Raises EventError for another specversion, a missing or malformed attribute, and binary data.
         """
         if members.get("specversion") != "1.0":
-            raise EventError(
-                f"expected a CloudEvent of specversion '1.0', got {members.get('specversion')!r}"
-            )
+            raise EventError(f"expected a CloudEvent of specversion '1.0', got {members.get('specversion')!r}")
         if "data_base64" in members:
             raise EventError(
                 "expected JSON in 'data', got binary 'data_base64'",
@@ -123,34 +117,24 @@ def to_row(event: NewEvent | Event) -> Stored:
     Raises EventError.
     """
     if not isinstance(event.type, str) or not is_name(event.type):
-        raise EventError(
-            f"expected a type of dotted lower-case words such as 'asset.materialized', got {event.type!r}"
-        )
+        raise EventError(f"expected a type of dotted lower-case words such as 'asset.materialized', got {event.type!r}")
     _check_text("id", event.id)
     _check_text("subject", event.subject)
     for name in ("source", "datacontenttype", "dataschema"):
         value = getattr(event, name)
         _check_text(name, value)
         if name != "datacontenttype" and value is not None and re.search(r"\s", value):
-            raise EventError(
-                f"expected {name} to be a URI reference without spaces, got {value!r}"
-            )
+            raise EventError(f"expected {name} to be a URI reference without spaces, got {value!r}")
     for name, value in event.extensions.items():
         if not _EXTENSION.fullmatch(name) or name in _ATTRIBUTES or name == _SEQ:
-            raise EventError(
-                f"expected an extension name of at most 20 lower-case letters and digits, got {name!r}"
-            )
+            raise EventError(f"expected an extension name of at most 20 lower-case letters and digits, got {name!r}")
         if isinstance(value, str):
             _check_text(name, value or "-")
         elif not isinstance(value, int) or not -(2**31) <= value < 2**31:
-            raise EventError(
-                f"expected the extension {name} to be text, a 32-bit integer or a boolean, got {value!r}"
-            )
+            raise EventError(f"expected the extension {name} to be text, a 32-bit integer or a boolean, got {value!r}")
     time = datetime.now(UTC) if event.time is None else event.time
     if not isinstance(time, datetime) or time.tzinfo is None:
-        raise EventError(
-            f"expected a time with a time zone, got {time!r}", "use datetime.now(UTC)"
-        )
+        raise EventError(f"expected a time with a time zone, got {time!r}", "use datetime.now(UTC)")
     return (
         uuid.uuid4().hex if event.id is None else event.id,
         event.source,
@@ -202,48 +186,31 @@ def is_name(text: str) -> bool:
 def rfc3339(time: datetime) -> str:
     """An aware time as UTC text of fixed width, so that text order is time order. Raises EventError."""
     try:
-        return (
-            time.astimezone(UTC)
-            .isoformat(timespec="microseconds")
-            .replace("+00:00", "Z")
-        )
+        return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     except OverflowError:
-        raise EventError(
-            f"expected a time between the years 1 and 9999 in UTC, got {time}"
-        ) from None
+        raise EventError(f"expected a time between the years 1 and 9999 in UTC, got {time}") from None
 
 
 def _parse_time(text: Any) -> datetime:
     try:
         time = datetime.fromisoformat(text.upper())
     except (AttributeError, ValueError):
-        raise EventError(
-            f"expected an RFC 3339 time such as 2024-05-01T12:00:00Z, got {text!r}"
-        ) from None
+        raise EventError(f"expected an RFC 3339 time such as 2024-05-01T12:00:00Z, got {text!r}") from None
     return time
 
 
 def _check_text(name: str, value: Any) -> None:
     if value is None and name not in ("source", "datacontenttype"):
         return
-    if (
-        not isinstance(value, str)
-        or not value
-        or len(value) > 2048
-        or _CONTROL.search(value)
-    ):
+    if not isinstance(value, str) or not value or len(value) > 2048 or _CONTROL.search(value):
         shown = repr(value)[:80]
-        raise EventError(
-            f"expected {name} to be text of 1 to 2048 characters without control characters, got {shown}"
-        )
+        raise EventError(f"expected {name} to be text of 1 to 2048 characters without control characters, got {shown}")
 
 
 def _json_text(data: JsonValue) -> str:
     try:
         plain = _json_value(data, "data")
-        text = json.dumps(
-            plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        )
+        text = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         size = len(text.encode())
     except (ValueError, RecursionError) as error:
         raise EventError(f"expected event data to be a JSON value: {error}") from None
@@ -260,17 +227,12 @@ def _json_value(value: Any, where: str) -> JsonValue:
         case None | bool() | int() | float() | str():
             return value
         case list() | tuple():
-            return [
-                _json_value(item, f"{where}[{place}]")
-                for place, item in enumerate(value)
-            ]
+            return [_json_value(item, f"{where}[{place}]") for place, item in enumerate(value)]
         case Mapping():
             for key in value:
                 if not isinstance(key, str):
                     raise EventError(f"expected text as keys of {where}, got {key!r}")
-            return {
-                key: _json_value(item, f"{where}.{key}") for key, item in value.items()
-            }
+            return {key: _json_value(item, f"{where}.{key}") for key, item in value.items()}
     raise EventError(
         f"expected event data to be a JSON value, got {type(value).__name__} at {where}",
         "turn times and other objects into text or numbers first",

@@ -81,9 +81,7 @@ class Storage:
                 slot.connection = _open(self.path)
             yield slot.connection
         except (sqlite3.Error, OSError) as error:
-            raise EventLogError(
-                f"cannot use the event log {self.path}: {error}", _advice(error)
-            ) from error
+            raise EventLogError(f"cannot use the event log {self.path}: {error}", _advice(error)) from error
         finally:
             slot.lock.release()
 
@@ -121,9 +119,7 @@ def _open(path: Path) -> sqlite3.Connection:
             f"no folder {path.parent} for the event log",
             "make the home with `cogniforge init`",
         )
-    connection = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA synchronous = FULL")
         if _version(connection) == 0:
@@ -143,9 +139,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _create(connection: sqlite3.Connection, path: Path) -> None:
     if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-        raise EventLogError(
-            f"{path} is a SQLite file, but not an event log", "name another file"
-        )
+        raise EventLogError(f"{path} is a SQLite file, but not an event log", "name another file")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(_SCHEMA)
 
@@ -162,15 +156,11 @@ def _advice(error: Exception) -> str:
         return "the file is damaged or of another program: move it away, or restore it from a copy"
     if "full" in text:
         return "make room on the disk; nothing of this call was stored"
-    return (
-        "check that the file and its folder are there and that this user may write both"
-    )
+    return "check that the file and its folder are there and that this user may write both"
 
 
 _slots: WeakSet[_Slot] = WeakSet()
-_gate = (
-    threading.RLock()
-)  # kept shut during a fork, so that no call starts while it waits for those under way
+_gate = threading.RLock()  # kept shut during a fork, so that no call starts while it waits for those under way
 _held: list[_Slot] = []
 
 
@@ -188,6 +178,4 @@ def _after_fork() -> None:
     _gate.release()
 
 
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

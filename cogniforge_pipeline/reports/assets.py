@@ -29,8 +29,6 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
     )
     def reports__duckdb() -> dg.MaterializeResult[None]:
         path = publish_duckdb(home)
-        return dg.MaterializeResult(
-            metadata={"path": dg.MetadataValue.path(str(path)), "bytes": path.stat().st_size}
-        )
+        return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(path)), "bytes": path.stat().st_size})
 
     return [reports__duckdb]

@@ -25,7 +25,9 @@ LARGE_BYTES = 64 << 20
 MAX_NEW_SERIES = 100_000
 """An item that brings more new series than this is refused: a label holds what should be a value."""
 
-_LABELS_TEXT = "array_to_string(list_sort(list_transform(map_entries(labels), lambda e: e.key || '=' || e.value)), chr(30))"
+_LABELS_TEXT = (
+    "array_to_string(list_sort(list_transform(map_entries(labels), lambda e: e.key || '=' || e.value)), chr(30))"
+)
 SERIES_ID = f"(md5_number_lower(concat_ws(chr(31), service, metric, {_LABELS_TEXT})) >> 1)::BIGINT"
 """A series' id follows from service, metric and labels alone, so every process gives it the same one."""
 
@@ -68,11 +70,11 @@ class Staging:
         try:
             if item.size >= LARGE_BYTES and item.item.endswith(".parquet"):
                 self._direct = select
-                self._too_many_series(select, item)
+                self._too_many_series(select)
             else:
                 self._cursor.execute(f"INSERT INTO {_RAW} {select}")
                 try:
-                    self._too_many_series(f"SELECT * FROM {_RAW} WHERE item_no = {number}", item)
+                    self._too_many_series(f"SELECT * FROM {_RAW} WHERE item_no = {number}")
                 except RefusedItem:
                     self._cursor.execute(f"DELETE FROM {_RAW} WHERE item_no = {number}")
                     raise
@@ -85,7 +87,7 @@ class Staging:
             raise RefusedItem(f"the content is damaged: {error}", "write the file again, whole") from error
         self._items[number] = item.item
 
-    def _too_many_series(self, select: str, item: Item) -> None:
+    def _too_many_series(self, select: str) -> None:
         """Adds the item's series to the names, unless there are too many new ones."""
         first = "CREATE TEMP TABLE ingest_names AS" if not self._has_names() else f"INSERT INTO {_NAMES}"
         self._cursor.execute(
@@ -122,9 +124,7 @@ class Staging:
                 "first TIMESTAMPTZ, last TIMESTAMPTZ, series_id BIGINT)"
             )
         if not self._direct:
-            self._cursor.execute(
-                f"CREATE TEMP TABLE ingest_points AS {self._joined(f'SELECT * FROM {_RAW}')}"
-            )
+            self._cursor.execute(f"CREATE TEMP TABLE ingest_points AS {self._joined(f'SELECT * FROM {_RAW}')}")
 
     def _joined(self, select: str) -> str:
         """The good points with their series; labels are compared only where they vary, for maps are slow to compare."""
@@ -154,7 +154,8 @@ class Staging:
         """The days within this batch's time range that the lake already has points of."""
         rows = self._cursor.execute(
             f"WITH span AS (SELECT min(first)::DATE AS low, max(last)::DATE AS high FROM {_NAMES} WHERE good), "
-            f"held AS (SELECT DISTINCT unnest(days) AS day FROM {MATERIALIZATIONS} WHERE table_name = {literal(self._contract.name)}) "
+            f"held AS (SELECT DISTINCT unnest(days) AS day FROM {MATERIALIZATIONS} "
+            f"WHERE table_name = {literal(self._contract.name)}) "
             "SELECT day FROM held, span WHERE day BETWEEN low AND high ORDER BY day",
         ).fetchall()
         return [row[0] for row in rows]

@@ -62,9 +62,7 @@ def simulate(
     if end.utcoffset() != timedelta(0) or end.time().isoformat() != "00:00:00":
         raise ValueError(f"expected an end at midnight UTC, got {end.isoformat()}")
     start, size = end - timedelta(days=days), days * DAY
-    seeded = [
-        i for i in (read_incidents() if incidents is None else incidents) if i.minute + i.minutes <= size
-    ]
+    seeded = [i for i in (read_incidents() if incidents is None else incidents) if i.minute + i.minutes <= size]
     deployments = [d for d in read_deployments() if d.minute < size]
     effects = [e for window in read_maintenance() for e in window.effects]
     effects += [e for incident in seeded for e in incident.effects]

@@ -32,16 +32,10 @@ def _times(series: Series, start: datetime) -> np.ndarray[Any, np.dtype[np.datet
 
 def _words(words: Sequence[str | None], repeat: Sequence[int]) -> pa.DictionaryArray:
     """One word for each series, repeated for its points."""
-    return (
-        pa.array(words, pa.string())
-        .dictionary_encode()
-        .take(pa.array(np.repeat(np.arange(len(words)), repeat)))
-    )
+    return pa.array(words, pa.string()).dictionary_encode().take(pa.array(np.repeat(np.arange(len(words)), repeat)))
 
 
-def write_parquet(
-    series: Sequence[Series], start: datetime, days: int, folder: Path
-) -> tuple[list[Path], int]:
+def write_parquet(series: Sequence[Series], start: datetime, days: int, folder: Path) -> tuple[list[Path], int]:
     """One file a day with all series: `dt=YYYY-MM-DD.parquet`. Returns the files and the number of distinct
     rows.
 
@@ -213,8 +207,7 @@ def write_otlp(
 def _distribution(series: Sequence[Series], restarts: list[int]) -> tuple[Floats, Floats]:
     """Requests by latency bucket (minutes x buckets) and summed ms, both cumulative since the restart."""
     p50, p99 = (
-        next(one.values for one in series if one.labels.get("quantile") == quantile)
-        for quantile in ("0.5", "0.99")
+        next(one.values for one in series if one.labels.get("quantile") == quantile) for quantile in ("0.5", "0.99")
     )
     requests = np.zeros(len(p50))
     for one in (one for one in series if one.kind == "counter"):

@@ -264,9 +264,7 @@ class Shop:
             ) -> None:
                 values, present = self.disturbance.recorded(of.name, metric, values)
                 found.append(
-                    Series(
-                        of.name, of.region, metric, kind, unit, labels, step, values[::step], present[::step]
-                    )
+                    Series(of.name, of.region, metric, kind, unit, labels, step, values[::step], present[::step])
                 )
 
             for code, total in self.counts(service).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -51,10 +52,15 @@ class Works:
             instance=self.instance, tags=tags, raise_on_error=False, run_config=runner.QUIET
         )
 
-    def add_rule(self, table: str, rule: Rule) -> None:
-        """Makes a table's contract stricter."""
+    @contextmanager
+    def stricter(self, table: str, rule: Rule) -> Iterator[None]:
+        """A table's contract with one more rule, as long as the block lasts."""
         contract = self.home.contracts[table]
         self.home.contracts[table] = replace(contract, rules=(*contract.rules, rule))
+        try:
+            yield
+        finally:
+            self.home.contracts[table] = contract
 
     def last(self, key: str) -> dg.AssetMaterialization:
         """The newest materialization of an asset such as `aiops/rollup_5m`."""
@@ -77,11 +83,26 @@ class Works:
         return [(version, [f"{day:%m-%d}" for day in days]) for version, days in found.fetchall()]
 
 
-@pytest.fixture
-def works(tmp_path: Path) -> Iterator[Works]:
+@contextmanager
+def new_works(folder: Path) -> Iterator[Works]:
     """A new home with nothing in it."""
-    for folder in ("landing", "platform"):
-        (tmp_path / "home" / folder).mkdir(parents=True)
-    home = open_home(load_settings(tmp_path / "home", environ={}))
+    for name in ("landing", "platform"):
+        (folder / name).mkdir(parents=True)
+    home = open_home(load_settings(folder, environ={}))
     with runner.instance_of(home.settings) as instance:
         yield Works(home, instance)
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> Iterator[Works]:
+    with new_works(tmp_path / "home") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works]:
+    """One home for all tests of a module, after one run of the command line over 2026-03-01."""
+    with new_works(tmp_path_factory.mktemp("worked") / "home") as made:
+        made.drop_day("2026-03-01")
+        made.run()
+        yield made

@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from cogniforge_pipeline.metadata import CHANGED_TAG, PHASE_TAG
-from cogniforge_pipeline.sensors import FACTS, INGEST
+from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
 
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -25,9 +24,7 @@ class Tick:
     def __call__(self) -> list[dg.RunRequest]:
         sensor = self.works.definitions.resolve_sensor_def(self.name)
         data = sensor.evaluate_tick(
-            dg.build_sensor_context(
-                instance=self.works.instance, cursor=self.cursor, definitions=self.works.definitions, sensor_name=self.name
-            )
+            dg.build_sensor_context(self.works.instance, self.cursor, definitions=self.works.definitions)
         )
         self.cursor = data.cursor
         return list(data.run_requests or [])
@@ -64,15 +61,15 @@ def test_changed_days_asks_for_one_run_over_the_days_that_were_touched_and_then_
     assert look() == []
 
 
-@pytest.mark.parametrize("phase", ["ingest", "facts", "decisions"])
-@pytest.mark.parametrize("status", [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
-def test_changed_days_waits_for_a_run_that_is_queued_or_at_work(works, phase, status):
+def test_changed_days_waits_for_every_run_that_is_about_to_work_or_at_work(works):
     works.drop_day("2026-03-01")
     works.execute(INGEST)
     look = Tick(works, "changed_days")
-    run = unfinished(works, phase, status)
-    assert look() == []
-    works.instance.report_run_failed(run)
+    for phase in (INGEST, FACTS, DECISIONS):
+        for status in (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED):
+            run = unfinished(works, phase, status)
+            assert look() == [], f"{phase} is {status}"
+            works.instance.report_run_failed(run)
     assert len(look()) == 1
 
 

@@ -211,13 +211,26 @@ def read_until(settings: Settings, stop: Path) -> None:
     print(json.dumps({"looked": looked, "attached": attached, "versions": seen}))  # noqa: T201
 
 
-def start_readers(home: Path, stop: Path, count: int) -> list[subprocess.Popen[str]]:
-    """Reader processes; end them by making `stop`."""
+@contextmanager
+def reading(home: Path, stop: Path, count: int) -> Iterator[None]:
+    """Readers in so many processes while the block runs. Raises AssertionError when one of them met an error."""
     command = [sys.executable, "-m", "tests.support.faults", "read", str(home), str(stop)]
-    return [
+    readers = [
         subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(count)
     ]
+    try:
+        yield
+        stop.touch()
+        for reader in readers:
+            out, err = reader.communicate(timeout=PATIENCE)
+            assert reader.returncode == 0, err
+            told = json.loads(out)
+            assert told["looked"] > 0
+            assert told["versions"][TELEMETRY] > 0
+    finally:
+        for reader in readers:
+            reader.kill()
 
 
 def cogniforge(*arguments: str, **environment: str) -> subprocess.Popen[str]:

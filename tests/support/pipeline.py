@@ -15,7 +15,7 @@ from cogniforge_pipeline.definitions import open_home
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import Outcome, Request, materialize_query
 from cogniforge_pipeline.settings import load_settings, packaged
-from cogniforge_pipeline.sources import landing_sources
+from cogniforge_pipeline.sources.declared import sources_of
 from cogniforge_pipeline.sources.ingest import Totals, ingest
 from cogniforge_pipeline.sqltext import qualified
 
@@ -55,9 +55,10 @@ class Pipeline:
         return path
 
     def ingest(self) -> Totals:
-        """Reads what is new in landing/."""
+        """Reads what is new in landing/ and in declared sources."""
         self.runs += 1
-        return ingest(self.home.lake, self.home.contracts, landing_sources([]), run_id=f"ingest-{self.runs}")
+        sources = sources_of(self.home.platform())
+        return ingest(self.home.lake, self.home.contracts, sources, run_id=f"ingest-{self.runs}")
 
     def compute(self, table: str, **asked: Any) -> Outcome:
         """Computes one table; `asked` as in Request."""
