@@ -47,6 +47,8 @@ def examine(home: Home) -> list[Finding]:
             found += look(home)
         except CogniforgeError as error:
             found.append(Finding(topic, "bad", error.message, error.hint or ""))
+        except duckdb.Error as error:
+            found.append(Finding(topic, "bad", explain(error, home.settings).message))
     return found
 
 

@@ -25,6 +25,8 @@ from cogniforge_pipeline.sqltext import literal
 
 CHUNK_DAYS = 31
 """So many days at most are computed by one statement, which bounds its memory."""
+RUN_GAP_DAYS = 31
+"""Dagster notes every day of a run's range, touched or not: so many days cost about as much as another run."""
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,8 @@ def chunks(days: Sequence[date]) -> list[tuple[date, date]]:
     return found
 
 
-def fact_span(home: Home) -> tuple[date, date] | None:
-    """The days [first, after) that span everything the facts would compute now, or None when nothing changed.
+def fact_spans(home: Home) -> list[tuple[date, date]]:
+    """The ranges of days [first, after), each for one run, that hold everything the facts would compute now.
 
     A fact that reads another fact is due on the days that the other one is about to touch, too.
     """
@@ -211,17 +213,23 @@ def fact_span(home: Home) -> tuple[date, date] | None:
         later = {day + timedelta(n) for name in facts for day in due.get(name, ()) for n in range(query.lookback + 1)}
         universe = set(_due(cursor, query.name, [n for n, is_fact in facts.items() if is_fact], query.lookback, code))
         due[query.name] = set(plan.days) | (later & (universe | {day for days in due.values() for day in days}))
-    days = {day for chosen in due.values() for day in chosen}
-    return (min(days), max(days) + timedelta(1)) if days else None
+    return _runs({day for chosen in due.values() for day in chosen})
 
 
-def fact_days(home: Home) -> tuple[date, date] | None:
-    """The days [first, after) that span all days that any fact ever had, or None without telemetry."""
-    row = home.lake.cursor().execute(
-        f"SELECT min(day), max(day) FROM (SELECT unnest(days) AS day FROM {MATERIALIZATIONS})"
-    )
-    first, newest = row.fetchone() or (None, None)
-    return (first, newest + timedelta(1)) if first else None
+def all_spans(home: Home) -> list[tuple[date, date]]:
+    """The ranges of days [first, after), each for one run, that hold all days that any fact ever had."""
+    rows = home.lake.cursor().execute(f"SELECT DISTINCT unnest(days) FROM {MATERIALIZATIONS}").fetchall()
+    return _runs({row[0] for row in rows})
+
+
+def _runs(days: set[date]) -> list[tuple[date, date]]:
+    found: list[tuple[date, date]] = []
+    for first, after in publish.spans(list(days)):
+        if found and (first - found[-1][1]).days <= RUN_GAP_DAYS:
+            found[-1] = (found[-1][0], after)
+        else:
+            found.append((first, after))
+    return found
 
 
 def in_order(home: Home) -> list[Query]:

@@ -34,8 +34,8 @@ Step = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
 
 
 def days_of(home: Home) -> dg.DailyPartitionsDefinition:
-    """The partitions of facts: UTC days from the home's first day to today."""
-    return dg.DailyPartitionsDefinition(start_date=home.settings.first_day.isoformat(), end_offset=1)
+    """The partitions of facts: UTC days from the home's first day to tomorrow, for clocks may run ahead."""
+    return dg.DailyPartitionsDefinition(start_date=home.settings.first_day.isoformat(), end_offset=2)
 
 
 def spec(
@@ -151,7 +151,8 @@ def results(
     reason = {"reason": plan.reason} if plan else {}
     key = dg.AssetKey(contract.key)
     if publication is None:
-        yield from _last_check_results(context.instance, contract)
+        for rule in contract.rules:
+            yield last_check_result(context.instance, contract, rule.name, _severity(rule))
         shown = _last_metadata(context.instance, key)
         context.add_asset_metadata({k: shown.pop(k) for k in LARGE if k in shown}, key, _newest_partition(context))
         yield dg.MaterializeResult(asset_key=key, metadata={**shown, **reason, "unchanged": True})
@@ -215,23 +216,24 @@ def check_results(contract: Contract, audit: Audit) -> Iterator[dg.AssetCheckRes
         )
 
 
-def _last_check_results(instance: dg.DagsterInstance, contract: Contract) -> Iterator[dg.AssetCheckResult]:
-    """The check results of a table that was left as it is: what was last found still holds.
+def last_check_result(
+    instance: dg.DagsterInstance, contract: Contract, name: str, severity: dg.AssetCheckSeverity
+) -> dg.AssetCheckResult:
+    """A check's result of the last time that it was judged, where nothing came since; passed where it never was.
 
-    Without them its checks would count as skipped, and what waits for a blocking one would wait forever. A published
+    A check that is not reported counts as skipped, and what waits for a blocking one would wait forever. A published
     table keeps its blocking rules, whoever published it.
     """
-    for rule in contract.rules:
-        key = dg.AssetCheckKey(dg.AssetKey(contract.key), rule.name)
-        found = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=_EVALUATED)
-        last = found[0].evaluation if found else None
-        yield dg.AssetCheckResult(
-            asset_key=contract.key,
-            check_name=rule.name,
-            passed=last is None or last.passed or _blocks(rule),
-            severity=_severity(rule),
-            metadata=last.metadata if last else {"message": "published before, not judged again"},
-        )
+    key = dg.AssetCheckKey(dg.AssetKey(contract.key), name)
+    found = instance.event_log_storage.get_asset_check_execution_history(key, limit=1, status=_EVALUATED)
+    last = found[0].evaluation if found else None
+    return dg.AssetCheckResult(
+        asset_key=contract.key,
+        check_name=name,
+        passed=last is None or last.passed or severity is dg.AssetCheckSeverity.ERROR,
+        severity=severity,
+        metadata=last.metadata if last else {"message": "nothing was judged yet"},
+    )
 
 
 def preview(cursor: Connection, contract: Contract, days: Iterable[date] = ()) -> dg.MetadataValue[Any]:

@@ -21,7 +21,7 @@ from cogniforge_pipeline import metadata
 from cogniforge_pipeline.definitions import build_definitions, defs
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.increments import fact_days, fact_span
+from cogniforge_pipeline.increments import all_spans, fact_spans
 from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
 from cogniforge_pipeline.settings import Settings, packaged
 
@@ -101,8 +101,8 @@ def run(
 
         phase(INGEST, {})
         with home.lake.explained():
-            span = fact_days(home) if full_refresh else fact_span(home)
-        if span:
+            spans = all_spans(home) if full_refresh else fact_spans(home)
+        for span in spans:
             phase(FACTS, metadata.range_tags(span, only_changed=not full_refresh))
         phase(DECISIONS, {})
     return report

@@ -17,7 +17,7 @@ import psutil
 
 from cogniforge_pipeline import metadata
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.increments import fact_span
+from cogniforge_pipeline.increments import fact_spans
 from cogniforge_pipeline.metadata import PHASE_TAG
 from cogniforge_pipeline.sources import reader
 from cogniforge_pipeline.sources.declared import sources_of
@@ -86,6 +86,8 @@ def _landing(home: Home) -> dg.SensorDefinition:
         state = _state(home)
         if state == context.cursor:
             return dg.SkipReason("nothing new in landing/ and platform/")
+        if context.cursor is None and not _news(home):
+            return dg.SensorResult(skip_reason="all that is there was read before", cursor=state)
         return dg.SensorResult(run_requests=[dg.RunRequest()], cursor=state)
 
     return landing
@@ -119,7 +121,7 @@ def _changed_days(home: Home) -> dg.SensorDefinition:
         job_name=FACTS,
         minimum_interval_seconds=SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Days that new or late telemetry touched are computed again, in one run.",
+        description="Days that new or late telemetry touched are computed again; days far apart in runs of their own.",
     )
     def changed_days(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         state = _published(home)
@@ -127,11 +129,10 @@ def _changed_days(home: Home) -> dg.SensorDefinition:
             return dg.SkipReason("nothing was published since the last look")
         if busy := at_work(context.instance):
             return dg.SkipReason(f"waiting for the run {busy.run_id} ({busy.tags[PHASE_TAG]})")
-        span = fact_span(home)
-        if span is None:
+        requests = [dg.RunRequest(tags=metadata.range_tags(span, only_changed=True)) for span in fact_spans(home)]
+        if not requests:
             return dg.SensorResult(skip_reason="no day changed", cursor=state)
-        request = dg.RunRequest(tags=metadata.range_tags(span, only_changed=True))
-        return dg.SensorResult(run_requests=[request], cursor=state)
+        return dg.SensorResult(run_requests=requests, cursor=state)
 
     return changed_days
 

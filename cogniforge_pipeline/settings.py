@@ -20,7 +20,7 @@ from cogniforge_pipeline import conninfo
 from cogniforge_pipeline.errors import CogniforgeError
 
 EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
-FIRST_DAY = date(2010, 1, 1)
+FIRST_DAY = date(1970, 1, 1)
 PASSWORD = "COGNIFORGE_CATALOG_PASSWORD"
 
 _SECRET_S3 = {

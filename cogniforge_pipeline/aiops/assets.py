@@ -60,8 +60,14 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
         for notice in totals.notices:
             context.log.warning(notice)
         _announce(home, totals.refused)
-        yield _items_readable(totals, home)
-        yield _rows_readable(totals, home, context.run.run_id)
+        if totals.items:
+            yield _items_readable(totals, home)
+            yield _rows_readable(totals, home, context.run.run_id)
+        else:
+            for table, check in ((LEDGER, "items_readable"), (TELEMETRY, "rows_readable")):
+                yield metadata.last_check_result(
+                    context.instance, home.contracts[table], check, dg.AssetCheckSeverity.WARN
+                )
         for contract in contracts:
             if dg.AssetKey(contract.key) not in context.selected_asset_keys:
                 continue

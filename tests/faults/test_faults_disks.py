@@ -115,8 +115,8 @@ def test_a_full_disk_under_the_spill_folder(home: Home) -> None:
         home.lake.cursor().execute("SET GLOBAL memory_limit = '100MB'")
         many = (
             "SELECT n AS series_id, md5(n::VARCHAR) AS service, md5((n + 1)::VARCHAR) AS metric, "
-            "'custom' AS metric_type, NULL::VARCHAR AS unit, MAP([md5(n::VARCHAR)], [md5((n + 2)::VARCHAR)]) AS labels, 'gauge' AS kind "
-            "FROM range(3_000_000) AS t (n)"
+            "'custom' AS metric_type, NULL::VARCHAR AS unit, MAP([md5(n::VARCHAR)], [md5((n + 2)::VARCHAR)]) AS labels, "
+            "'gauge' AS kind FROM range(3_000_000) AS t (n)"
         )
         plan = Plan({}, before[SERIES], (), True, "asked for")
         with pytest.raises(LakeError, match="the disk is full") as error:

@@ -50,7 +50,7 @@ def described(definitions: dg.Definitions) -> dict[str, Any]:
 
 def _asset(graph: dg.AssetGraph, key: dg.AssetKey) -> dict[str, Any]:
     node = graph.get(key)
-    checks = {graph.get_check_spec(check) for check in node.check_keys}
+    checks = [graph.get_check_spec(check) for check in node.check_keys]
     found = {
         "group": node.group_name,
         "kinds": sorted(node.kinds),

@@ -94,6 +94,16 @@ def test_a_run_whose_process_was_killed_does_not_hold_up_the_others(works):
     assert works.instance.get_run_by_id(alive.run_id).status is dg.DagsterRunStatus.STARTED
 
 
+def test_landing_does_not_ask_for_what_the_command_line_has_read(works):
+    works.drop_day("2026-03-01")
+    works.run()
+    look = Tick(works, "landing")
+    assert look() == []
+    works.drop_day("2026-03-02")
+    assert len(look()) == 1
+    assert len(Tick(works, "landing")()) == 1, "the first look of a home finds what nobody has read"
+
+
 def test_landing_asks_for_a_run_when_a_file_comes_goes_or_is_written_and_only_then(works):
     look = Tick(works, "landing")
     look()

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +44,7 @@ class Page:
             stderr=subprocess.DEVNULL,
         )
         self._size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._opened = ExitStack()
         self._calls = 0
         self.errors: list[str] = []
         """Uncaught exceptions of the page's scripts."""
@@ -52,7 +54,8 @@ class Page:
             targets = f"http://127.0.0.1:{self._port()}/json/list"
             with urllib.request.urlopen(targets, timeout=30) as answer:
                 page = next(target for target in json.load(answer) if target["type"] == "page")
-            self._socket = connect(page["webSocketDebuggerUrl"], max_size=None, proxy=None)
+            socket = connect(page["webSocketDebuggerUrl"], max_size=None, proxy=None)
+            self._socket = self._opened.enter_context(socket)
             self.call("Runtime.enable")
             self.call("Emulation.setDeviceMetricsOverride", **self._size)
         except BaseException:
@@ -63,7 +66,7 @@ class Page:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self._opened.close()
         self._end()
 
     def _port(self) -> int:

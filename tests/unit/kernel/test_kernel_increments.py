@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cogniforge_pipeline import increments, publish
-from cogniforge_pipeline.increments import chunks, fact_days, fact_span, plan_days
+from cogniforge_pipeline.increments import all_spans, chunks, fact_spans, plan_days
 from cogniforge_pipeline.publish import MATERIALIZATIONS
 from tests.support.pipeline import FACTS, HEALTH, Pipeline, Point, at, csv
 
@@ -49,14 +49,14 @@ def test_without_news_nothing_is_computed_or_published(work: Pipeline) -> None:
     before = work.rows(MATERIALIZATIONS)
     work.ingest()
     assert [outcome.publication for outcome in work.facts().values()] == [None, None]
-    assert fact_span(work.home) is None
+    assert fact_spans(work.home) == []
     assert work.rows(MATERIALIZATIONS) == before
 
 
 def test_a_late_point_touches_its_day_and_those_that_look_back_on_it(work: Pipeline) -> None:
     work.drop("late.csv", csv([(at("2026-03-02 09:00"), "web", "cpu", 5.0)]))
     work.ingest()
-    assert fact_span(work.home) == (day(2), day(4))
+    assert fact_spans(work.home) == [(day(2), day(4))]
     made = work.facts()
     assert made[ROLLUP].plan.days == (day(2), day(3))
     assert made[SCORES].plan.days == (day(2), day(3))
@@ -74,7 +74,7 @@ def test_scores_look_back_fourteen_days(work: Pipeline) -> None:
 def test_the_span_covers_what_a_fact_of_facts_will_have_to_do(work: Pipeline) -> None:
     work.drop("late.csv", csv(points(6)))
     work.ingest()
-    assert fact_span(work.home) == (day(6), day(21))
+    assert fact_spans(work.home) == [(day(6), day(21))]
 
 
 def test_a_run_over_some_days_leaves_the_other_changed_days_due(work: Pipeline) -> None:
@@ -115,8 +115,16 @@ def test_a_day_without_points_is_never_computed(work: Pipeline) -> None:
 
 
 def test_all_days_that_facts_ever_had_are_known(work: Pipeline, tmp_path: Path) -> None:
-    assert fact_days(work.home) == (day(1), day(21))
-    assert fact_days(Pipeline(tmp_path / "empty").home) is None
+    assert all_spans(work.home) == [(day(1), day(21))]
+    assert all_spans(Pipeline(tmp_path / "empty").home) == []
+
+
+def test_a_single_point_of_years_ago_does_not_make_a_run_of_years(work: Pipeline) -> None:
+    work.drop("late.csv", csv([(at("2005-07-01 10:00"), "web", "cpu", 1.0), *points(6)]))
+    work.ingest()
+    assert fact_spans(work.home) == [(date(2005, 7, 1), date(2005, 7, 2)), (day(6), day(21))]
+    work.facts()
+    assert all_spans(work.home) == [(date(2005, 7, 1), date(2005, 7, 2)), (day(1), day(21))]
 
 
 def test_a_decision_is_made_again_for_another_moment_input_or_definition_only(work: Pipeline) -> None:
