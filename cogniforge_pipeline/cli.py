@@ -87,7 +87,8 @@ def run(
             listener=progress.step,
             verbose=verbose,
         )
-    summary.show(out, opened, report)
+    with opened.lake.explained():
+        summary.show(out, opened, report)
     if not report.success:
         raise typer.Exit(1)
 

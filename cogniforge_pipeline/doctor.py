@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import duckdb
+
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import LEDGER, Home
-from cogniforge_pipeline.lake import extension_path
+from cogniforge_pipeline.lake import explain, extension_path
 
 LOW_DISK_BYTES = 2 << 30
 State = Literal["ok", "warn", "bad"]

@@ -7,8 +7,10 @@ read-only and past views, maintenance. Does not: what is written (`publish.py`) 
 from __future__ import annotations
 
 import atexit
+import glob
 import importlib.metadata
 import os
+import platform
 import shutil
 import tempfile
 import threading
@@ -21,6 +23,7 @@ from functools import cache
 from pathlib import Path
 
 import duckdb
+import psutil
 from filelock import FileLock, Timeout
 
 from cogniforge_pipeline.errors import CogniforgeError
@@ -368,9 +371,18 @@ def _prepare_data(connection: Connection, settings: Settings, read_only: bool) -
     elif not read_only:
         Path(settings.data).mkdir(parents=True, exist_ok=True)
     if not read_only:
-        spill = settings.state / "spill" / str(os.getpid())
+        spill = settings.state / "spill" / f"{platform.node()}-{os.getpid()}"
         spill.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left(spill.parent)
         connection.execute(f"SET GLOBAL temp_directory = {literal(str(spill))}")
+
+
+def _remove_left(spills: Path) -> None:
+    """Removes what killed processes of this machine spilled."""
+    for folder in spills.glob(f"{glob.escape(platform.node())}-*"):
+        process = folder.name.rpartition("-")[2]
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

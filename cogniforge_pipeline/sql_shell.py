@@ -109,7 +109,7 @@ def show(settings: Settings, query: str, *, at: str | None, form: str, output: P
         raise CogniforgeError("--format parquet needs a file", "add --output rows.parquet")
     found = read(connect(settings, at), query)
     if form == "table" and output is None:
-        console.print(_table(found))
+        _print_table(found, console)
         return
     frame = _frame(found)
     if output is None:
@@ -149,14 +149,15 @@ def _csv(frame: pl.DataFrame) -> str:
     return text.write_csv()
 
 
-def _table(found: Connection) -> Table:
+def _print_table(found: Connection, console: Console) -> None:
     names = [column[0] for column in found.description or []]
     rows = found.fetchmany(SHOWN_ROWS + 1)
-    cut = len(rows) > SHOWN_ROWS
-    table = Table(*names, header_style="bold", caption=f"first {SHOWN_ROWS} rows" if cut else None)
+    table = Table(*map(escape, names), header_style="bold")
     for row in rows[:SHOWN_ROWS]:
         table.add_row(*(_cell(value) for value in row))
-    return table
+    console.print(table)
+    if len(rows) > SHOWN_ROWS:
+        console.print(f"[dim]the first {SHOWN_ROWS} rows; --format csv gives all[/]")
 
 
 def _cell(value: object) -> str:

@@ -39,14 +39,16 @@ def pipeline(tmp_path: Path) -> Pipeline:
 def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home after one whole run: three days of two services, one refused file, one bad row and one duplicate.
 
-    For reading only. The newest point is of 2026-03-03 23:50 UTC; web's latency is ten times as high from 23:00.
+    For reading only. The newest point is of 2026-03-03 23:55 UTC; web's latency is ten times as high from 23:30.
     """
     folder = tmp_path_factory.mktemp("finished") / "home"
     work = Pipeline(folder)
     start = at("2026-03-01 00:00")
-    moments = [start + timedelta(minutes=10 * n) for n in range(3 * 144)]
-    trouble = at("2026-03-03 23:00")
-    latency = [(ts, "web", "latency_ms", 100.0 + n % 7 + (1000 if ts >= trouble else 0)) for n, ts in enumerate(moments)]
+    moments = [start + timedelta(minutes=5 * n) for n in range(3 * 288)]
+    trouble = at("2026-03-03 23:30")
+    latency = [
+        (ts, "web", "latency_ms", 100.0 + n % 7 + (1000 if ts >= trouble else 0)) for n, ts in enumerate(moments)
+    ]
     cpu = [(ts, "api", "cpu_percent", 40.0 + n % 5) for n, ts in enumerate(moments)]
     work.drop("web.csv", csv([*latency, latency[0]]) + "2026-03-01T00:00:00Z,web,latency_ms,oops,gauge\n")
     work.drop("api/cpu.csv", csv(cpu))

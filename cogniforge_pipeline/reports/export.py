@@ -6,16 +6,16 @@ Does not: raw telemetry and other facts, unless they are asked for by name.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+from filelock import FileLock
 
 from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.lake import LakeError, explain
+from cogniforge_pipeline.lake import LOCK_TIMEOUT_SECONDS, LakeError, explain
 from cogniforge_pipeline.sqltext import ident, literal, qualified
 
 FILE = "cogniforge.duckdb"
@@ -27,7 +27,7 @@ def exported(home: Home) -> list[Contract]:
 
 
 def publish_duckdb(home: Home) -> Path:
-    """Writes the tables, with their comments, into a new plain DuckDB file and renames it into place.
+    """Writes the tables, all of one snapshot, with their comments into a new plain DuckDB file and renames it into place.
 
     Raises LakeError when the disk is full or the reports folder cannot be written.
     """
@@ -36,6 +36,7 @@ def publish_duckdb(home: Home) -> Path:
     with _replacing(home, target) as draft:
         cursor.execute(f"ATTACH {literal(str(draft))} AS published")
         try:
+            cursor.execute("BEGIN")
             for contract in exported(home):
                 cursor.execute(f"CREATE SCHEMA IF NOT EXISTS published.{ident(contract.schema)}")
                 name = f"published.{qualified(contract.name)}"
@@ -43,7 +44,11 @@ def publish_duckdb(home: Home) -> Path:
                 cursor.execute(f"COMMENT ON TABLE {name} IS {literal(contract.description)}")
                 for column in contract.columns:
                     cursor.execute(f"COMMENT ON COLUMN {name}.{ident(column.name)} IS {literal(column.description)}")
+            cursor.execute("COMMIT")
             cursor.execute("CHECKPOINT published")
+        except duckdb.Error:
+            cursor.execute("ROLLBACK")
+            raise
         finally:
             cursor.execute("DETACH published")
     return target
@@ -72,15 +77,26 @@ def export_parquet(home: Home, tables: Iterable[str] | None = None, folder: Path
 
 @contextmanager
 def _replacing(home: Home, target: Path) -> Iterator[Path]:
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    """A path to write to, renamed to the target at the end. One export at a time: who reads last is also seen last."""
+    draft = target.with_name(f".{target.name}.draft")
+    lock = home.settings.state / "export.lock"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
-        yield draft
-        draft.replace(target)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock, timeout=LOCK_TIMEOUT_SECONDS):
+            try:
+                _remove(draft)
+                yield draft
+                draft.replace(target)
+            finally:
+                _remove(draft)
     except OSError as error:
         raise LakeError(f"{target} cannot be written: {error.strerror}", "export to another folder") from error
     except duckdb.Error as error:
         raise explain(error, home.settings) from error
-    finally:
-        draft.unlink(missing_ok=True)
+
+
+def _remove(draft: Path) -> None:
+    """Also what a killed process left, with DuckDB's log beside it."""
+    for path in (draft, draft.with_name(f"{draft.name}.wal")):
+        path.unlink(missing_ok=True)

@@ -76,7 +76,12 @@ def test_its_sources_are_valid(tmp_path: Path) -> None:
     (tmp_path / "sources").mkdir()
     (tmp_path / "sources" / "readme.yaml").write_text(blocks("yaml")[0], encoding="utf-8")
     platform = load_platform(tmp_path, [SOURCE_KIND]).check()
-    assert [declaration.name for declaration in platform.of(SOURCE_KIND)] == ["exports", "collector", "prometheus", "host"]
+    assert [declaration.name for declaration in platform.of(SOURCE_KIND)] == [
+        "exports",
+        "collector",
+        "prometheus",
+        "host",
+    ]
 
 
 def test_every_file_it_links_to_is_there() -> None:

@@ -74,9 +74,7 @@ def test_a_counters_increases_add_up_to_its_increase_over_all_time_however_days_
     telemetry = [{"ts": at, "series_id": 2, "value": float(value)} for at, value in samples]
     days = (samples[-1][0].date() - FIRST).days + 1
     together = rollup(telemetry, FIRST, FIRST + timedelta(days))
-    alone = [
-        row for n in range(days) for row in rollup(telemetry, FIRST + timedelta(n), FIRST + timedelta(n + 1))
-    ]
+    alone = [row for n in range(days) for row in rollup(telemetry, FIRST + timedelta(n), FIRST + timedelta(n + 1))]
     assert alone == together
     increases = [row["increase"] for row in together if row["increase"] is not None]
     assert sum(increases) == sum(map(prometheus_increase, stretches(samples)))

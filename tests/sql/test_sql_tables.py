@@ -43,9 +43,7 @@ def test_a_query_gives_the_rows_that_its_cases_expect(table: str, case: dict[str
             {n: pytest.approx(v, rel=tolerance) if isinstance(v, float) else v for n, v in row.items()}
             for row in expected
         ]
-    shown = [
-        {name: row[name] for name in (expected[i] if i < len(expected) else row)} for i, row in enumerate(rows)
-    ]
+    shown = [{name: row[name] for name in (expected[i] if i < len(expected) else row)} for i, row in enumerate(rows)]
     assert shown == expected
 
 

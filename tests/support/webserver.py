@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -24,6 +24,7 @@ from typing import Any, Self, TypeVar
 import psutil
 
 HOST = "127.0.0.1"
+CHECKOUT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 RUNS = "{ runsOrError { ... on Runs { results { runId jobName status tags { key value } } } } }"
 
@@ -58,14 +59,24 @@ def wait_for(look: Callable[[], T], *, seconds: float, what: str, say: Callable[
 
 
 class Ui:
-    """The UI of a home, started and answering; stopped with all of its children at the end."""
+    """The UI of a home, started and answering; stopped with all of its children at the end.
 
-    def __init__(self, home: Path, environ: Mapping[str, str] | None = None) -> None:
+    `start` gives another command than `cogniforge ui` for a port, `environ` adds to the environment.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        start: Callable[[str], Sequence[str]] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.home, self.port = home, free_port()
         self.url = f"http://{HOST}:{self.port}"
         self._log = tempfile.NamedTemporaryFile("w+", suffix=".log", delete=False)  # noqa: SIM115
         self.process = subprocess.Popen(
-            command("ui", "--home", home, "--port", str(self.port)),
+            start(str(self.port)) if start else command("ui", "--home", home, "--port", str(self.port)),
+            cwd=CHECKOUT,
             env={**environment(), **(environ or {})},
             stdout=self._log,
             stderr=subprocess.STDOUT,

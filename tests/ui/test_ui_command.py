@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import sys
 
 import psutil
+import pytest
 
 from tests.support.webserver import HOST, Ui, command, environment
 
@@ -43,3 +45,25 @@ def test_a_port_that_is_taken_is_an_error_before_anything_starts(tmp_path):
     assert done.returncode == 1
     assert f"port {port}" in done.stderr and "--port" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "home" / "state").exists()
+
+
+@pytest.mark.parametrize("dagster_home", [True, False], ids=["with DAGSTER_HOME", "without DAGSTER_HOME"])
+def test_dagster_dev_in_the_checkout_shows_the_home_that_the_environment_names(finished_home, dagster_home):
+    environ = {"COGNIFORGE_HOME": str(finished_home), "PYTHONWARNINGS": "ignore"}
+    if dagster_home:
+        environ["DAGSTER_HOME"] = str(finished_home / "state" / "dagster")
+    question = """{ instance { info } workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } }
+      assetNodeOrError(assetKey: {path: ["aiops", "telemetry"]}) { ... on AssetNode {
+        assetMaterializations(limit: 1) { runId } metadataEntries { ... on TextMetadataEntry { label text } } } } }"""
+    with Ui(finished_home, start=_dagster_dev, environ=environ) as ui:
+        found = ui.graphql(question)
+    (location,) = found["workspaceOrError"]["locationEntries"]
+    assert location == {"name": "cogniforge_pipeline.definitions", "loadStatus": "LOADED"}
+    node = found["assetNodeOrError"]
+    assert len(node["assetMaterializations"]) == 1, "the home's own history is shown"
+    assert str(finished_home) in str(node["metadataEntries"])
+    assert "telemetry:\n  enabled: false" in found["instance"]["info"]
+
+
+def _dagster_dev(port: str) -> list[str]:
+    return [sys.executable, "-m", "dagster", "dev", "-h", HOST, "-p", port]

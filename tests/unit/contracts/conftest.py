@@ -42,9 +42,7 @@ def contract_text() -> Callable[..., str]:
 
 
 @pytest.fixture(scope="session")
-def make_contract(
-    contract_text: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
-) -> MakeContract:
+def make_contract(contract_text: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> MakeContract:
     """Loads such a contract from a file."""
 
     def make(properties: str, table: str = "", top: str = "") -> Contract:

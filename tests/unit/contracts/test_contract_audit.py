@@ -55,13 +55,9 @@ def test_a_row_count_out_of_bounds_blocks(
         ("type: sql, query: 'SELECT count(DISTINCT x) FROM {table}', mustBeGreaterThan: 2", 2),
     ],
 )
-def test_a_tolerance_on_a_column_is_a_table_rule(
-    con: Any, make_contract: Any, quality: str, observed: float
-) -> None:
+def test_a_tolerance_on_a_column_is_a_table_rule(con: Any, make_contract: Any, quality: str, observed: float) -> None:
     contract = make_contract(f"- {{name: x, physicalType: VARCHAR, quality: [{{{quality}}}]}}")
-    values = {"duplicateValues": "('a'), ('a'), (NULL), (NULL)"}.get(
-        quality[8:23], "('a'), ('a'), (''), (NULL)"
-    )
+    values = {"duplicateValues": "('a'), ('a'), (NULL), (NULL)"}.get(quality[8:23], "('a'), ('a'), (''), (NULL)")
     seen = audit(con, contract, f"(SELECT * FROM (VALUES {values}) t(x))")
     (result,) = seen.blocking
     assert result.observed == observed
@@ -95,9 +91,7 @@ def test_of_equal_keys_the_first_row_by_the_sort_order_is_kept(con: Any, make_co
         quality: [{metric: duplicateValues, arguments: {properties: [a]}, mustBe: 0}]
         """,
     )
-    rows = (
-        "(1, 9, 'late'), (1, 2, 'second'), (1, 2, 'first'), (2, 5, 'alone'), (NULL, 1, 'x'), (NULL, 1, 'x')"
-    )
+    rows = "(1, 9, 'late'), (1, 2, 'second'), (1, 2, 'first'), (2, 5, 'alone'), (NULL, 1, 'x'), (NULL, 1, 'x')"
     con.execute(f"CREATE TABLE staged AS SELECT * FROM (VALUES {rows}) t(a, b, note)")
     seen = audit(con, contract, "staged")
     (result,) = seen.results
@@ -121,8 +115,7 @@ def test_a_row_that_breaks_another_rule_never_pushes_out_a_good_row(con: Any, ma
 
 def test_duplicate_keys_years_apart_are_found(con: Any, make_contract: Any) -> None:
     contract = make_contract(
-        "- {name: id, physicalType: INTEGER, unique: true}\n"
-        "- {name: ts, physicalType: TIMESTAMPTZ, partitioned: true}"
+        "- {name: id, physicalType: INTEGER, unique: true}\n- {name: ts, physicalType: TIMESTAMPTZ, partitioned: true}"
     )
     rows = "(1, TIMESTAMPTZ '2014-01-01 00:00:00+00'), (1, TIMESTAMPTZ '2024-01-01 00:00:00+00')"
     seen = audit(con, contract, f"(SELECT * FROM (VALUES {rows}) t(id, ts))")
@@ -148,8 +141,7 @@ def test_a_wrong_shape_blocks_and_says_how(con: Any, make_contract: Any, select:
 
 def test_types_that_convert_without_loss_fit_the_shape(con: Any, make_contract: Any) -> None:
     contract = make_contract(
-        "- {name: n, physicalType: BIGINT}\n- {name: x, physicalType: DOUBLE}\n"
-        "- {name: t, physicalType: TIMESTAMPTZ}"
+        "- {name: n, physicalType: BIGINT}\n- {name: x, physicalType: DOUBLE}\n- {name: t, physicalType: TIMESTAMPTZ}"
     )
     seen = audit(
         con,

@@ -109,8 +109,7 @@ CASES = [
         "x_missing_values",
     ),
     (
-        "physicalType: VARCHAR, "
-        "quality: [{metric: missingValues, arguments: {missingValues: ['']}, mustBe: 0}]",
+        "physicalType: VARCHAR, quality: [{metric: missingValues, arguments: {missingValues: ['']}, mustBe: 0}]",
         ["'a'", "NULL"],
         ["''"],
         "x_missing_values",
@@ -160,9 +159,7 @@ for kind, (good, bad) in FORMATS.items():
     )
 
 
-@pytest.mark.parametrize(
-    ("declared", "good", "bad", "name"), CASES, ids=lambda v: v if isinstance(v, str) else ""
-)
+@pytest.mark.parametrize(("declared", "good", "bad", "name"), CASES, ids=lambda v: v if isinstance(v, str) else "")
 def test_a_rule_refuses_its_bad_rows_and_no_others(
     con: Any, make_contract: Any, declared: str, good: list[str], bad: list[str], name: str
 ) -> None:
@@ -181,15 +178,11 @@ def test_a_rule_refuses_its_bad_rows_and_no_others(
     assert not seen.blocking
     kept = con.execute(f"SELECT id FROM ({good_rows(contract, 'staged')}) ORDER BY id").fetchall()
     assert [row[0] for row in kept] == list(range(len(good)))
-    refused = con.execute(
-        f"SELECT rules, reason FROM ({bad_rows(contract, 'staged', source='s', run_id='r')})"
-    )
+    refused = con.execute(f"SELECT rules, reason FROM ({bad_rows(contract, 'staged', source='s', run_id='r')})")
     assert refused.fetchall() == [([name], result.rule.description)] * len(bad)
 
 
-@pytest.mark.parametrize(
-    ("declared", "good", "bad", "name"), CASES, ids=lambda v: v if isinstance(v, str) else ""
-)
+@pytest.mark.parametrize(("declared", "good", "bad", "name"), CASES, ids=lambda v: v if isinstance(v, str) else "")
 def test_a_frame_expression_refuses_the_same_rows_as_the_sql(
     con: Any, make_contract: Any, declared: str, good: list[str], bad: list[str], name: str
 ) -> None:
@@ -212,9 +205,7 @@ def test_a_cross_column_rule_judges_each_row(con: Any, make_contract: Any) -> No
     )
     con.execute("CREATE TABLE staged AS SELECT * FROM (VALUES (1, 2), (2, 1), (NULL, 1)) t(low, high)")
     seen = audit(con, contract, "staged")
-    assert [(r.rule.name, r.failing, r.rule.dimension) for r in seen.results] == [
-        ("in_order", 1, "consistency")
-    ]
+    assert [(r.rule.name, r.failing, r.rule.dimension) for r in seen.results] == [("in_order", 1, "consistency")]
     assert seen.figures["consistency"] == pytest.approx(2 / 3)
 
 
@@ -224,8 +215,7 @@ def test_a_foreign_key_of_two_columns_looks_for_both_together(con: Any, make_con
         table="relationships: [{from: [orders.item, orders.region], to: [shop.items.id, shop.items.region]}]",
     )
     con.execute(
-        "CREATE TABLE staged AS SELECT * FROM "
-        "(VALUES (1, 'eu'), (2, 'eu'), (NULL, 'eu'), (9, NULL)) t(item, region)"
+        "CREATE TABLE staged AS SELECT * FROM (VALUES (1, 'eu'), (2, 'eu'), (NULL, 'eu'), (9, NULL)) t(item, region)"
     )
     kept = con.execute(good_rows(contract, "staged")).fetchall()
     assert kept == [(1, "eu"), (None, "eu"), (9, None)]
@@ -256,8 +246,6 @@ def test_a_missing_referenced_column_is_an_error_and_not_silently_true(con: Any,
 def test_a_name_that_looks_like_sql_stays_a_name(con: Any, make_contract: Any) -> None:
     name = 'x"; DROP TABLE staged; --'
     contract = make_contract(f"- name: '{name}'\n  physicalType: VARCHAR\n  enum: [{{value: \"it's\"}}]")
-    con.execute(
-        """CREATE TABLE staged AS SELECT * FROM (VALUES ('it''s'), ('b')) t("x""; DROP TABLE staged; --")"""
-    )
+    con.execute("""CREATE TABLE staged AS SELECT * FROM (VALUES ('it''s'), ('b')) t("x""; DROP TABLE staged; --")""")
     assert audit(con, contract, "staged").bad_rows == 1
     assert con.execute(good_rows(contract, "staged")).fetchall() == [("it's",)]

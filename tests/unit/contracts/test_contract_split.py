@@ -69,9 +69,7 @@ def test_every_row_is_either_good_or_bad(rows: list[tuple[Any, ...]], contract: 
 
 @given(rows=ROWS)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_frame_schema_accepts_exactly_what_the_audit_accepts(
-    rows: list[tuple[Any, ...]], contract: Any
-) -> None:
+def test_a_frame_schema_accepts_exactly_what_the_audit_accepts(rows: list[tuple[Any, ...]], contract: Any) -> None:
     frame = pl.DataFrame(rows, schema=TYPES, orient="row")
     with duckdb.connect() as con:
         con.register("frame", frame)
@@ -117,13 +115,9 @@ def test_a_frame_schema_names_what_only_the_lake_can_check(make_contract: Any) -
 @pytest.mark.parametrize(
     "frame",
     [
-        pl.DataFrame(
-            {"a": [1], "b": [1], "x": [1.0]}, schema={"a": pl.Int64, "b": pl.Int32, "x": pl.Float64}
-        ),
+        pl.DataFrame({"a": [1], "b": [1], "x": [1.0]}, schema={"a": pl.Int64, "b": pl.Int32, "x": pl.Float64}),
         pl.DataFrame({"a": ["1"], "b": [1], "x": [1.0], "s": ["a"]}, schema={**TYPES, "a": pl.String}),
-        pl.DataFrame(
-            {"a": [1], "b": [1], "x": [1.0], "s": ["a"], "more": [1]}, schema={**TYPES, "more": pl.Int64}
-        ),
+        pl.DataFrame({"a": [1], "b": [1], "x": [1.0], "s": ["a"], "more": [1]}, schema={**TYPES, "more": pl.Int64}),
     ],
     ids=["a column lacks", "a type differs", "a column is too much"],
 )

@@ -104,9 +104,7 @@ def test_a_partitioned_table_writes_one_folder_for_each_day(lake: duckdb.DuckDBP
         "SELECT 1, TIMESTAMPTZ '2024-01-01 23:00:00+00' + i * INTERVAL 1 HOUR, 1, 1, 0, 2, 0, false "
         "FROM range(3) t(i)"
     )
-    files = lake.execute(
-        "SELECT data_file FROM ducklake_list_files('lake', 'anomaly_scores', schema => 'aiops')"
-    )
+    files = lake.execute("SELECT data_file FROM ducklake_list_files('lake', 'anomaly_scores', schema => 'aiops')")
     days = sorted(Path(row[0]).parent.name for row in files.fetchall())
     assert days == ["day=1", "day=2"]
 

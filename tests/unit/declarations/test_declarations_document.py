@@ -21,24 +21,14 @@ class Dumper(yaml.SafeDumper):
 
 
 for name, form in CORE_SCHEMA.items():
-    Dumper.add_implicit_resolver(
-        f"tag:yaml.org,2002:{name}", re.compile(rf"(?:{form.pattern})\Z"), None
-    )
+    Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(rf"(?:{form.pattern})\Z"), None)
 
-text = st.text() | st.sampled_from(
-    ["yes", "no", "on", "~", "", "<<", "0o17", "1e3", "1:20", "2024-05-01", "null", "-"]
-)
+text = st.text() | st.sampled_from(["yes", "no", "on", "~", "", "<<", "0o17", "1e3", "1:20", "2024-05-01", "null", "-"])
 documents = st.dictionaries(
     text,
     st.recursive(
-        st.none()
-        | st.booleans()
-        | st.integers()
-        | st.floats(allow_nan=False, allow_infinity=False)
-        | text,
-        lambda inner: (
-            st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4)
-        ),
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(text, inner, max_size=4),
         max_leaves=15,
     ),
     max_size=5,
@@ -91,9 +81,7 @@ def test_any_document_dumped_to_yaml_is_read_back_the_same(
     indent=st.sampled_from([None, 2, "\t"]),
     ascii_only=st.booleans(),
 )
-@example(
-    document={"a\u007f": "\U0001f600 / \u2028 \\ud83d"}, indent="\t", ascii_only=True
-)
+@example(document={"a\u007f": "\U0001f600 / \u2028 \\ud83d"}, indent="\t", ascii_only=True)
 @example(
     document={"a\u007f": "\U0001f600 / \u2028 \\ud83d \\"},
     indent="\t",
@@ -102,9 +90,7 @@ def test_any_document_dumped_to_yaml_is_read_back_the_same(
 def test_any_document_written_as_json_is_read_back_the_same(
     document: dict[str, Any], indent: int | str | None, ascii_only: bool
 ) -> None:
-    nodes, problems = parse_json(
-        json.dumps(document, indent=indent, ensure_ascii=ascii_only), "f.json"
-    )
+    nodes, problems = parse_json(json.dumps(document, indent=indent, ensure_ascii=ascii_only), "f.json")
     assert problems == []
     assert canonical_json(nodes[0].value) == canonical_json(document)
 
@@ -155,9 +141,7 @@ def test_keys_are_text_as_written() -> None:
 
 
 def test_aliases_are_expanded_and_documents_are_parted() -> None:
-    nodes, problems = parse_yaml(
-        "a: &x [1, {b: 2}]\nc: *x\n---\n# nothing\n---\nd: 1\n", "f.yaml"
-    )
+    nodes, problems = parse_yaml("a: &x [1, {b: 2}]\nc: *x\n---\n# nothing\n---\nd: 1\n", "f.yaml")
     assert problems == []
     assert [node.value for node in nodes] == [
         {"a": [1, {"b": 2}], "c": [1, {"b": 2}]},
@@ -212,9 +196,7 @@ def test_aliases_are_expanded_and_documents_are_parted() -> None:
         ("a: " + "9" * 5000, "f.yaml:1:4: a: expected a finite number, got 999"),
     ],
 )
-def test_what_is_wrong_is_said_plainly_with_line_and_column(
-    written: str, said: str
-) -> None:
+def test_what_is_wrong_is_said_plainly_with_line_and_column(written: str, said: str) -> None:
     assert problem_of(written).startswith(said)
 
 
@@ -238,17 +220,12 @@ def test_what_is_wrong_in_json_is_said_too(written: str, said: str) -> None:
 
 
 def test_alias_bombs_and_depth_stop_before_they_grow() -> None:
-    levels = "".join(
-        f"{b}: &{b} [{', '.join(['*' + a] * 10)}]\n"
-        for a, b in zip("abcdefgh", "bcdefghi", strict=True)
-    )
+    levels = "".join(f"{b}: &{b} [{', '.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
     assert "more than 100000 values" in problem_of("a: &a [x, x, x, x]\n" + levels)
     long = "a: &a " + "x" * 500_000 + "\n" + "".join(f"k{n}: *a\n" for n in range(20))
     assert "8000000 characters" in problem_of(long)
     assert "nested deeper than 64 levels" in problem_of("a: " + "[" * 500_000)
-    nested = (
-        "a: &a " + "[" * 40 + "]" * 40 + "\nb: " + "[" * 30 + "*a" + "]" * 30 + "\n"
-    )
+    nested = "a: &a " + "[" * 40 + "]" * 40 + "\nb: " + "[" * 30 + "*a" + "]" * 30 + "\n"
     assert "nested deeper than 64 levels" in problem_of(nested)
     assert len(value_of("a: " + "[" * 63 + "]" * 63)) == 1
 

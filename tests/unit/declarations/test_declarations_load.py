@@ -58,9 +58,7 @@ class Topology(DeclarationModel):
 
 
 SOURCE = Kind("source", "sources", Source, companions=(".csv",))
-TOPOLOGY = Kind(
-    "topology", "topology.yaml", Topology, key=lambda model: "topology", plural=False
-)
+TOPOLOGY = Kind("topology", "topology.yaml", Topology, key=lambda model: "topology", plural=False)
 KINDS = [SOURCE, TOPOLOGY]
 
 
@@ -143,9 +141,7 @@ def test_files_of_all_forms_become_typed_declarations_in_order(tmp_path: Path) -
         ),
         (
             "name: a\neveryMinute: 3",
-            [
-                "2:1: everyMinute: unknown key 'everyMinute' (did you mean 'everyMinutes'?)"
-            ],
+            ["2:1: everyMinute: unknown key 'everyMinute' (did you mean 'everyMinutes'?)"],
         ),
         (
             "name: a\nspec:\n  type: prometheus\n  url: http://x\n  stpe: 1m",
@@ -176,28 +172,19 @@ def test_files_of_all_forms_become_typed_declarations_in_order(tmp_path: Path) -
         ),
         (
             "name: a\nspec: {type: prometheus, url: x, token: 12345}",
-            [
-                "2:41: spec.token: expected text, got a value that is not shown (put it in quotes)"
-            ],
+            ["2:41: spec.token: expected text, got a value that is not shown (put it in quotes)"],
         ),
         ("name: ''", ["1:1: expected a name for the source, got ''"]),
         ("just text", ["1:1: expected a mapping of keys and values, got 'just text'"]),
         ("- name: a\n- 3", ["2:3: [1]: expected a mapping of keys and values, got 3"]),
         (
             "name: a\n<<: {level: low}",
-            [
-                "2:1: <<: unknown key '<<' (YAML 1.2 has no merge keys: write the keys out)"
-            ],
+            ["2:1: <<: unknown key '<<' (YAML 1.2 has no merge keys: write the keys out)"],
         ),
     ],
 )
-def test_what_a_model_refuses_has_line_column_and_hint(
-    tmp_path: Path, body: str, expected: list[str]
-) -> None:
-    found = [
-        problem.removeprefix("sources/x.yaml:")
-        for problem in said(load(tmp_path, x__yaml=body))
-    ]
+def test_what_a_model_refuses_has_line_column_and_hint(tmp_path: Path, body: str, expected: list[str]) -> None:
+    found = [problem.removeprefix("sources/x.yaml:") for problem in said(load(tmp_path, x__yaml=body))]
     assert found == expected
 
 
@@ -234,9 +221,7 @@ def test_the_line_of_an_injected_error_is_right(
     [problem] = platform.problems
     assert (problem.line, problem.column) == expected
     assert problem.where.endswith("parts[0].pth")
-    assert [d.name for d in platform.of(SOURCE)] == [
-        f"n{n}" for n in range(len(gaps)) if n != wrong
-    ]
+    assert [d.name for d in platform.of(SOURCE)] == [f"n{n}" for n in range(len(gaps)) if n != wrong]
 
 
 def test_one_bad_file_never_hides_the_others_and_all_are_told_at_once(

@@ -10,19 +10,11 @@ from hypothesis import strategies as st
 
 from cogniforge_pipeline.events import Event, EventError, EventLog, NewEvent
 
-words = st.from_regex(
-    r"[a-z][a-z0-9_]{0,8}(\.[a-z0-9][a-z0-9_-]{0,8}){0,3}", fullmatch=True
-)
+words = st.from_regex(r"[a-z][a-z0-9_]{0,8}(\.[a-z0-9][a-z0-9_-]{0,8}){0,3}", fullmatch=True)
 names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
 json_values = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(),
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4)
-    ),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
 times = st.datetimes(
@@ -47,11 +39,7 @@ new_events = st.builds(
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    events=st.lists(
-        new_events, max_size=5, unique_by=lambda event: (event.source, event.id)
-    )
-)
+@given(events=st.lists(new_events, max_size=5, unique_by=lambda event: (event.source, event.id)))
 def test_events_survive_the_log_and_cloudevents_json(
     tmp_path_factory: pytest.TempPathFactory, events: list[NewEvent]
 ) -> None:
@@ -69,18 +57,13 @@ def test_events_survive_the_log_and_cloudevents_json(
             "extensions",
         ):
             assert getattr(event, attribute) == getattr(given_event, attribute)
-        assert (
-            Event.from_cloudevent(json.loads(json.dumps(event.to_cloudevent())))
-            == event
-        )
+        assert Event.from_cloudevent(json.loads(json.dumps(event.to_cloudevent()))) == event
 
 
 def test_the_structured_form_has_the_names_of_the_specification(tmp_path: Path) -> None:
     log = EventLog(tmp_path / "events.sqlite")
     time = datetime(2024, 5, 1, 12, tzinfo=UTC)
-    event = log.publish(
-        "order.placed", {"total": 3}, source="/shop", subject="o-1", time=time, id="7"
-    )
+    event = log.publish("order.placed", {"total": 3}, source="/shop", subject="o-1", time=time, id="7")
     assert event.to_cloudevent() == {
         "specversion": "1.0",
         "id": "7",
@@ -116,9 +99,7 @@ def test_a_foreign_event_keeps_its_extensions_and_gets_a_place_in_the_log(
     [stored] = EventLog(tmp_path / "events.sqlite").publish_many([event])
     written = stored.to_cloudevent()
     assert written.pop("cogniforgeseq") == "1"
-    assert written == {k: v for k, v in foreign.items() if v is not None} | {
-        "time": "2018-04-05T15:31:00.123000Z"
-    }
+    assert written == {k: v for k, v in foreign.items() if v is not None} | {"time": "2018-04-05T15:31:00.123000Z"}
 
 
 @pytest.mark.parametrize(
@@ -136,9 +117,7 @@ def test_a_foreign_event_keeps_its_extensions_and_gets_a_place_in_the_log(
         ({"cogniforgeseq": "-1"}, "expected digits"),
     ],
 )
-def test_a_malformed_cloudevent_is_refused_with_the_reason(
-    change: dict[str, object], message: str
-) -> None:
+def test_a_malformed_cloudevent_is_refused_with_the_reason(change: dict[str, object], message: str) -> None:
     event = {
         "specversion": "1.0",
         "id": "1",

@@ -50,9 +50,7 @@ def test_publishing_the_same_source_and_id_again_returns_the_stored_event(
 
 
 def test_publish_many_removes_duplicates_within_one_call(log: EventLog) -> None:
-    stored = log.publish_many(
-        [NewEvent("a.b", "s", n, id=str(n % 2)) for n in range(4)]
-    )
+    stored = log.publish_many([NewEvent("a.b", "s", n, id=str(n % 2)) for n in range(4)])
     assert [event.data for event in stored] == [0, 1, 0, 1]
     assert log.last_seq() == 2
 
@@ -88,9 +86,7 @@ def test_publish_many_stores_nothing_when_one_event_is_wrong(log: EventLog) -> N
         ({"data": "x" * 2**20}, "at most 1048576 bytes, got 1048578"),
     ],
 )
-def test_an_event_that_is_no_cloudevent_is_refused(
-    log: EventLog, arguments: dict, message: str
-) -> None:
+def test_an_event_that_is_no_cloudevent_is_refused(log: EventLog, arguments: dict, message: str) -> None:
     with pytest.raises(EventError, match=message):
         log.publish(**({"type": "a.b", "source": "s"} | arguments))
     assert log.last_seq() == 0
@@ -133,9 +129,7 @@ def test_reading_pages_through_more_events_than_one_page_and_ignores_later_ones(
     first = next(events)
     log.publish("a.b", "late", source="s")
     assert [first.data, *(event.data for event in events)] == list(range(1000))
-    assert [event.data for event in log.read(after=100, limit=450)] == list(
-        range(100, 550)
-    )
+    assert [event.data for event in log.read(after=100, limit=450)] == list(range(100, 550))
 
 
 def test_a_consumer_gets_again_what_it_did_not_commit_also_after_a_restart(
@@ -235,21 +229,15 @@ def test_a_folder_that_is_absent_is_named(tmp_path: Path) -> None:
         EventLog(tmp_path / "absent" / "events.sqlite")
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self").is_dir(), reason="needs a folder that nobody may write to"
-)
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that nobody may write to")
 def test_a_folder_that_cannot_be_written_is_a_clear_error() -> None:
-    with pytest.raises(
-        EventLogError, match=r"cannot use the event log .*\n.*may write both"
-    ):
+    with pytest.raises(EventLogError, match=r"cannot use the event log .*\n.*may write both"):
         EventLog(Path("/proc/self/events.sqlite"))
 
 
 def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
     text = tmp_path / "text.sqlite"
-    text.write_text(
-        "not a database, but long enough to be taken for the header of one" * 20
-    )
+    text.write_text("not a database, but long enough to be taken for the header of one" * 20)
     with pytest.raises(EventLogError, match="not a database"):
         EventLog(text)
     other = tmp_path / "other.sqlite"
@@ -257,9 +245,7 @@ def test_a_file_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> 
         connection.execute("CREATE TABLE mine (a)")
     with pytest.raises(EventLogError, match="not an event log"):
         EventLog(other)
-    assert sqlite3.connect(other).execute(
-        "SELECT name FROM sqlite_schema"
-    ).fetchall() == [("mine",)]
+    assert sqlite3.connect(other).execute("SELECT name FROM sqlite_schema").fetchall() == [("mine",)]
 
 
 def test_a_log_of_a_newer_version_is_refused(log: EventLog) -> None:

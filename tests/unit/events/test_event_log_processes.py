@@ -44,9 +44,7 @@ def test_every_event_whose_publish_returned_outlives_a_kill(tmp_path: Path) -> N
         seen += process.stdout.readlines()
         process.wait()
         process.stdout.close()
-        acknowledged = [
-            int(seq) for line in seen if line.endswith("\n") for seq in line.split()[1:]
-        ]
+        acknowledged = [int(seq) for line in seen if line.endswith("\n") for seq in line.split()[1:]]
         events = list(EventLog(path).read(sources=[name]))
         stored = [event.seq for event in events]
         assert stored[: len(acknowledged)] == acknowledged
@@ -67,9 +65,7 @@ def test_processes_that_publish_at_once_lose_and_repeat_nothing(tmp_path: Path) 
     for number, output in enumerate(outputs[1:4], start=1):
         told = [int(seq) for line in output.splitlines() for seq in line.split()[1:]]
         assert [event.seq for event in events if event.source == f"p{number}"] == told
-    assert outputs[0] == outputs[4], (
-        "the twin published the same ids and was told the same places"
-    )
+    assert outputs[0] == outputs[4], "the twin published the same ids and was told the same places"
 
 
 def test_the_log_is_still_whole_for_sqlite_after_a_kill_and_a_crash_of_the_reader(
@@ -103,11 +99,7 @@ def test_the_log_is_still_whole_for_sqlite_after_a_kill_and_a_crash_of_the_reade
     process.communicate()
     assert reader.returncode == -signal.SIGKILL
     with EventLog(path) as log:
-        assert (
-            log.consumer("reader").cursor
-            == int(json.loads(output)["cogniforgeseq"])
-            == 1
-        )
+        assert log.consumer("reader").cursor == int(json.loads(output)["cogniforgeseq"]) == 1
         assert log.consumer("reader").poll(1)[0].seq == 2
         assert log.consumer("reader").lag() == log.last_seq() - 1
     assert os.path.getsize(path) > 0

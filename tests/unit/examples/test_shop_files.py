@@ -84,9 +84,7 @@ def test_csv_holds_the_good_and_the_bad_rows_the_summary_counts(
     home, summary = shop
     con.execute(
         """CREATE VIEW rows AS SELECT try_cast(time AS TIMESTAMP) AS ts, try_cast(value AS DOUBLE) AS number
-        FROM read_csv(?, all_varchar = true, union_by_name = true)""".replace(
-            "?", f"'{home}/telemetry/shipping/*.csv'"
-        )
+        FROM read_csv(?, all_varchar = true, union_by_name = true)""".replace("?", f"'{home}/telemetry/shipping/*.csv'")
     )
     assert count(con, "SELECT count(*) FROM rows WHERE ts IS NULL") == 0
     bad = {
@@ -103,9 +101,7 @@ def test_csv_holds_the_good_and_the_bad_rows_the_summary_counts(
 def otlp_points(home: Path) -> dict[str, list[dict[str, Any]]]:
     """Data points of the OTLP file by metric, in order of time."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for line in (
-        (home / "telemetry" / "otel" / "recommendation.jsonl").read_text(encoding="utf-8").splitlines()
-    ):
+    for line in (home / "telemetry" / "otel" / "recommendation.jsonl").read_text(encoding="utf-8").splitlines():
         for metric in json.loads(line)["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]:
             data = metric.get("gauge") or metric.get("sum") or metric["histogram"]
             found.setdefault(metric["name"], []).extend(data["dataPoints"])
@@ -131,9 +127,7 @@ def test_otlp_histograms_agree_with_themselves_and_fall_at_a_restart_only(shop: 
     assert len(starts) == 1
 
 
-def test_the_half_written_file_cannot_be_read(
-    shop: tuple[Path, Summary], con: duckdb.DuckDBPyConnection
-) -> None:
+def test_the_half_written_file_cannot_be_read(shop: tuple[Path, Summary], con: duckdb.DuckDBPyConnection) -> None:
     (path,) = shop[1].refused
     with pytest.raises(duckdb.Error):
         con.execute("SELECT count(*) FROM read_parquet(?)", [str(path)])

@@ -199,7 +199,11 @@ def test_in_whatever_order_points_arrive_the_result_is_that_of_a_full_refresh(
     work = Pipeline(tmp_path_factory.mktemp("arrivals") / "home")
     start = publish.midnight(day(1))
     arrived = list(measured(start))
-    pieces = [arrived[n :: 12] for n in range(12)] if order.random() < 0.5 else [arrived[12 * n : 12 * n + 12] for n in range(12)]
+    pieces = (
+        [arrived[n::12] for n in range(12)]
+        if order.random() < 0.5
+        else [arrived[12 * n : 12 * n + 12] for n in range(12)]
+    )
     order.shuffle(pieces)
     for number, (first, after) in enumerate(zip([0, *sorted(cuts)], [*sorted(cuts), 12], strict=True)):
         chosen = [point for piece in pieces[first:after] for point in piece]

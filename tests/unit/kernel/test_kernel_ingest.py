@@ -33,9 +33,13 @@ def parquet(work: Pipeline, name: str, rows: str) -> Path:
 
 def accounted(work: Pipeline) -> None:
     """What the ledger says is what lies in the lake and in quarantine."""
-    [(read, ingested, aside)] = work.home.lake.cursor().execute(
-        f"SELECT sum(rows_read), sum(rows_ingested), sum(rows_quarantined) FROM {LEDGER} WHERE status = 'ingested'"
-    ).fetchall()
+    [(read, ingested, aside)] = (
+        work.home.lake.cursor()
+        .execute(
+            f"SELECT sum(rows_read), sum(rows_ingested), sum(rows_quarantined) FROM {LEDGER} WHERE status = 'ingested'"
+        )
+        .fetchall()
+    )
     assert ingested == len(work.rows(TELEMETRY))
     assert aside == len(work.quarantine(TELEMETRY))
     assert read == ingested + aside
@@ -131,15 +135,17 @@ def test_a_refused_file_that_is_mended_is_ingested(pipeline: Pipeline) -> None:
     pipeline.drop("a.parquet", b"PAR1 not really")
     pipeline.ingest()
     (pipeline.folder / "landing" / "a.parquet").unlink()
-    parquet(pipeline, "a.parquet", "SELECT TIMESTAMPTZ '2026-03-01 10:00:00+00' AS timestamp, 'web' AS service, 'cpu' AS metric, 1.0 AS value")
+    parquet(
+        pipeline,
+        "a.parquet",
+        "SELECT TIMESTAMPTZ '2026-03-01 10:00:00+00' AS timestamp, 'web' AS service, 'cpu' AS metric, 1.0 AS value",
+    )
     pipeline.ingest()
     assert len(pipeline.rows(TELEMETRY)) == 1
     accounted(pipeline)
 
 
-def test_an_item_with_too_many_new_series_is_refused_whole(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_item_with_too_many_new_series_is_refused_whole(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(staging, "MAX_NEW_SERIES", 3)
     pipeline.drop("many.csv", csv(minute(0, service=f"s{n}") for n in range(4)))
     pipeline.drop("some.csv", csv(minute(0, service=f"t{n}") for n in range(3)))

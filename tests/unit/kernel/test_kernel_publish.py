@@ -86,9 +86,11 @@ def test_a_bad_row_goes_to_quarantine_with_its_reason_and_the_good_ones_are_publ
     assert json.loads(row)["service"] == "b"
     assert len(rules) == 1 and "status" in reason
     assert (source, run) == ("here", "run-7")
-    [(rate, volume)] = work.home.lake.cursor().execute(
-        f"SELECT error_rate, volume FROM {QUALITY} WHERE product_id = '{HEALTH}'"
-    ).fetchall()
+    [(rate, volume)] = (
+        work.home.lake.cursor()
+        .execute(f"SELECT error_rate, volume FROM {QUALITY} WHERE product_id = '{HEALTH}'")
+        .fetchall()
+    )
     assert (rate, volume) == (0.5, 2)
 
 
@@ -154,7 +156,9 @@ def test_tables_staged_together_are_one_commit(work: Pipeline, monkeypatch: pyte
         made = publish.publish(work.home.lake, cursor, [one, two], Circumstances("r"))
     assert [publication.table for publication in made] == [HEALTH, ROLLUP]
     assert made[0].snapshot == made[1].snapshot > 0
-    entries = work.home.lake.cursor().execute(f"SELECT DISTINCT published_at FROM {MATERIALIZATIONS} WHERE run_id = 'r'")
+    entries = work.home.lake.cursor().execute(
+        f"SELECT DISTINCT published_at FROM {MATERIALIZATIONS} WHERE run_id = 'r'"
+    )
     assert len(entries.fetchall()) == 1
 
 

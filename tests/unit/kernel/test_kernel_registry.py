@@ -75,7 +75,7 @@ def test_the_api_writes_the_same_table_and_runs_leave_its_rows_alone(pipeline: P
 
 
 def test_quotes_and_other_alphabets_in_a_declaration_arrive_as_they_were(pipeline: Pipeline) -> None:
-    text = "it's \"quoted\"; DROP TABLE x; -- Größe 日本"
+    text = 'it\'s "quoted"; DROP TABLE x; -- Größe 日本'
     by_api(pipeline, {"name": "b", "type": "host", "description": text})
     assert json.loads(pipeline.rows(REGISTRY, "spec")[0][0])["description"] == text
 
@@ -100,7 +100,7 @@ def test_a_registry_that_another_process_wrote_meanwhile_is_read_again(
 def publish_events(pipeline: Pipeline) -> Callable[[int], None]:
     def publish(count: int) -> None:
         for number in range(count):
-            data = {"n": number, "text": "it's \u0000 \"x\""}
+            data = {"n": number, "text": 'it\'s \u0000 "x"'}
             pipeline.home.events.publish("shop.order.placed", data, source="/shop", subject=f"order {number}")
 
     return publish

@@ -160,7 +160,7 @@ def test_the_baseline_stops_a_rollback_for_what_hurts_both() -> None:
 @pytest.mark.parametrize(
     "looks, criterion, message",
     [
-        ([Look(datetime(2024, 5, 1, 12, 1), {"m": 1.0})], 1.0, "no time zone"),  # noqa: DTZ001
+        ([Look(datetime(2024, 5, 1, 12, 1), {"m": 1.0})], 1.0, "no time zone"),
         (minutes([1.0]) * 2, 1.0, "two looks at"),
         (minutes([Counts(3, 2)]), 0.1, "0 <= bad <= total"),
         (minutes([Counts(1, 2), 0.5]), 0.1, "mix bare numbers"),

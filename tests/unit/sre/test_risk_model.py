@@ -205,7 +205,7 @@ def test_features_of_the_wrong_kind_are_named(row: dict[str, Any], message: str)
 
 def test_history_needs_aware_times_and_numbers_in_own_features() -> None:
     with pytest.raises(RiskError, match="'at' must be an aware time"):
-        fit_risk([{"failed": True, "at": datetime(2024, 1, 1)}])  # noqa: DTZ001
+        fit_risk([{"failed": True, "at": datetime(2024, 1, 1)}])
     with pytest.raises(RiskError, match="every deployment needs an aware time"):
         fit_risk([{"failed": True}])
     with pytest.raises(RiskError, match="size must be a number"):

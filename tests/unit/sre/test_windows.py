@@ -1,4 +1,4 @@
-# ruff: noqa: DTZ001 - naive times are what calendar windows start at and what must be refused
+
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
