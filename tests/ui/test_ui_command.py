@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import psutil
-import pytest
 
 from tests.support.webserver import HOST, Ui, command, environment
 
@@ -47,11 +46,8 @@ def test_a_port_that_is_taken_is_an_error_before_anything_starts(tmp_path):
     assert not (tmp_path / "home" / "state").exists()
 
 
-@pytest.mark.parametrize("dagster_home", [True, False], ids=["with DAGSTER_HOME", "without DAGSTER_HOME"])
-def test_dagster_dev_in_the_checkout_shows_the_home_that_the_environment_names(finished_home, dagster_home):
+def test_dagster_dev_in_the_checkout_shows_the_home_that_the_environment_names(finished_home):
     environ = {"COGNIFORGE_HOME": str(finished_home), "PYTHONWARNINGS": "ignore"}
-    if dagster_home:
-        environ["DAGSTER_HOME"] = str(finished_home / "state" / "dagster")
     question = """{ instance { info } workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } }
       assetNodeOrError(assetKey: {path: ["aiops", "telemetry"]}) { ... on AssetNode {
         assetMaterializations(limit: 1) { runId } metadataEntries { ... on TextMetadataEntry { label text } } } } }"""
