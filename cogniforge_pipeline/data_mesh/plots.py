@@ -25,7 +25,8 @@ def quality(cursor: Connection, _: Publication) -> Any:
     base = alt.Chart(alt.InlineData(values))
     product = alt.Y("product:N", title=None, axis=alt.Axis(labelLimit=300))
     scale = alt.Scale(type="symlog", domainMin=0)
-    ticks = alt.Axis(values=[0, 10, 1_000, 100_000, 10_000_000], format=",", title="rows")
+    counts = [0, 10, 1_000, 100_000, 10_000_000]
+    ticks = alt.Axis(values=counts, labelExpr="format(datum.value, ',')", title="rows")
     volume = base.mark_bar(color="#1565c0").encode(y=product, x=alt.X("rows:Q", scale=scale, axis=ticks))
     share = alt.Axis(format="~%", tickCount=4, title="share of the rows")
     errors = base.mark_bar(color="#c62828").encode(

@@ -22,11 +22,11 @@ from tests.support.faults import (
     home_at,
     load_settings,
     one_pass,
+    watch_writes,
 )
 
 KILLS = 30
 MAINTENANCE_KILLS = 6
-COMMITS_OF_A_PASS = 7
 
 
 def data_files(folder: Path) -> set[Path]:
@@ -55,7 +55,8 @@ def test_thirty_kills_lose_nothing_and_double_nothing(folder: Path, calm: Path, 
     assert worker.run("pass", folder) == 0
     began = time.monotonic()
     add_file(folder, 1)
-    assert worker.run("pass", folder) == 0
+    writes = watch_writes(folder, worker.start("pass", folder))
+    assert worker.wait() == 0
     duration = time.monotonic() - began
     killed = 0
     for number in range(2, 2 + KILLS):
@@ -63,8 +64,7 @@ def test_thirty_kills_lose_nothing_and_double_nothing(folder: Path, calm: Path, 
         if number % 2:
             status = worker.kill_after(chance.uniform(0.05, 1) * duration, "pass", folder)
         else:
-            commits = chance.randint(1, COMMITS_OF_A_PASS)
-            status = worker.kill_in_commit(commits, chance.uniform(0, 0.04), "pass", folder)
+            status = worker.kill_at_write(chance.randint(1, writes), "pass", folder)
         assert status in (0, -signal.SIGKILL)
         killed += status != 0
         check_published(settings)

@@ -25,7 +25,7 @@ from typing import Any
 
 import duckdb
 import psutil
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from cogniforge_pipeline import contracts, publish
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
@@ -336,15 +336,10 @@ class Worker:
             os.kill(victim, signal.SIGKILL)
         return self.wait()
 
-    def kill_in_commit(self, commits: int, seconds: float, job: str, folder: Path) -> int:
-        """Starts a job and kills it so long after it took the commit lock for this time; as `kill_after` else."""
+    def kill_at_write(self, writes: int, job: str, folder: Path) -> int:
+        """Starts a job and kills it as soon as it wrote so often to catalog or data; as `kill_after` else."""
         victim = self.start(job, folder)
-        seen, held = 0, False
-        while seen < commits and _works(victim):
-            before, held = held, _held(folder / "lake" / "commit.lock")
-            seen += held and not before
-            time.sleep(0.001)
-        time.sleep(seconds)
+        watch_writes(folder, victim, writes)
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
         return self.wait()
@@ -369,13 +364,24 @@ def _works(process: int) -> bool:
         return False
 
 
-def _held(lock: Path) -> bool:
-    """Whether somebody holds the lock now."""
-    try:
-        FileLock(lock, timeout=0).acquire().lock.release()
-    except Timeout:
-        return True
-    return False
+def watch_writes(folder: Path, process: int, at_most: int = sys.maxsize) -> int:
+    """How often a process was seen to write to the lake, until it ended or did so `at_most` times."""
+    writes, before = 0, _written(folder)
+    while writes < at_most and _works(process):
+        now = _written(folder)
+        writes += now != before
+        before = now
+    return writes
+
+
+def _written(folder: Path) -> tuple[int, ...]:
+    """Changes with every commit, often more than once, and with every data file; not with reading."""
+    found = [sum(1 for _ in (folder / "lake" / "data").rglob("*.parquet"))]
+    with suppress(FileNotFoundError):
+        found.append((folder / "lake" / "catalog.sqlite").stat().st_mtime_ns)
+    with suppress(FileNotFoundError):
+        found.append((folder / "lake" / "catalog.sqlite-wal").stat().st_size)
+    return tuple(value for value in found if value)
 
 
 def _serve() -> None:

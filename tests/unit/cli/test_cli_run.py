@@ -113,9 +113,7 @@ def test_a_broken_declaration_is_shown_and_stops_nothing(cli: Cli, folder: Path)
     assert "Services as of" in answer.out
 
 
-def test_an_empty_home_says_what_to_do_and_knows_nothing_of_other_homes(
-    cli: Cli, folder: Path, tmp_path: Path
-) -> None:
+def test_an_empty_home_says_what_to_do_and_knows_nothing_of_other_homes(cli: Cli, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "platform").mkdir()
     answer = cli("run", "--home", tmp_path)
     assert answer.code == 0, answer.err
