@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from cogniforge_pipeline import metadata
+from cogniforge_pipeline import metadata, outcomes
 from cogniforge_pipeline.automation import decide_eagerly
 from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.home import Home
@@ -16,7 +16,7 @@ from cogniforge_pipeline.increments import code_version, materialize_query
 from cogniforge_pipeline.queries import Query, QueryInvalid, check_inputs
 
 
-def sql_assets(home: Home, plots: Mapping[str, metadata.Plot]) -> list[dg.AssetsDefinition]:
+def sql_assets(home: Home, plots: Mapping[str, outcomes.Plot]) -> list[dg.AssetsDefinition]:
     """One asset for each query; `plots` by table name.
 
     Raises QueryInvalid for a query that reads a table nobody makes, or that has no contract.
@@ -29,7 +29,7 @@ def sql_assets(home: Home, plots: Mapping[str, metadata.Plot]) -> list[dg.Assets
     return [_asset(home, query, home.contracts[query.name], plots.get(query.name)) for query in home.queries.values()]
 
 
-def _asset(home: Home, query: Query, contract: Contract, plot: metadata.Plot | None) -> dg.AssetsDefinition:
+def _asset(home: Home, query: Query, contract: Contract, plot: outcomes.Plot | None) -> dg.AssetsDefinition:
     by_day = contract.partition_column is not None
     facts = home.facts(query)
 
@@ -50,9 +50,9 @@ def _asset(home: Home, query: Query, contract: Contract, plot: metadata.Plot | N
         check_specs=metadata.checks(contract),
         backfill_policy=dg.BackfillPolicy.single_run() if by_day else None,
     )
-    def asset(context: dg.AssetExecutionContext) -> metadata.Step:
+    def asset(context: dg.AssetExecutionContext) -> outcomes.Step:
         wanted = metadata.request(context, home)
-        yield from metadata.report(
+        yield from outcomes.report(
             context,
             home,
             contract,

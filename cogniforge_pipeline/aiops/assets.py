@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import dagster as dg
 
-from cogniforge_pipeline import metadata
+from cogniforge_pipeline import metadata, outcomes
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.publish import AuditFailed, Publication, quarantine_of
 from cogniforge_pipeline.sources.declared import sources_of
@@ -44,7 +44,7 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
             ),
         ],
     )
-    def aiops__ingest(context: dg.AssetExecutionContext) -> metadata.Step:
+    def aiops__ingest(context: dg.AssetExecutionContext) -> outcomes.Step:
         platform = home.platform()
         try:
             totals = ingest(
@@ -55,7 +55,7 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
                 progress=home.progress,
             )
         except AuditFailed as error:
-            yield from metadata.failed(home, error)
+            yield from outcomes.failed(home, error)
             raise dg.Failure(str(error), allow_retries=False) from error
         for notice in totals.notices:
             context.log.warning(notice)
@@ -65,14 +65,14 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
             yield _rows_readable(totals, home, context.run.run_id)
         else:
             for table, check in ((LEDGER, "items_readable"), (TELEMETRY, "rows_readable")):
-                yield metadata.last_check_result(
+                yield outcomes.last_check_result(
                     context.instance, home.contracts[table], check, dg.AssetCheckSeverity.WARN
                 )
         for contract in contracts:
             if dg.AssetKey(contract.key) not in context.selected_asset_keys:
                 continue
             published = totals.publications.get(contract.name)
-            yield from metadata.results(context, home, contract, _sum(published) if published else None, None)
+            yield from outcomes.results(context, home, contract, _sum(published) if published else None, None)
 
     return [aiops__ingest]
 

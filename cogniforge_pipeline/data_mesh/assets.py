@@ -5,7 +5,7 @@ Belongs here: thin wiring. Does not: reading declarations, or computing quality 
 
 import dagster as dg
 
-from cogniforge_pipeline import contracts, metadata, publish
+from cogniforge_pipeline import contracts, metadata, outcomes, publish
 from cogniforge_pipeline.automation import look_hourly
 from cogniforge_pipeline.data_mesh.plots import PLOTS
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
@@ -35,7 +35,7 @@ def _registry(home: Home) -> dg.AssetsDefinition:
             ),
         ],
     )
-    def platform__declarations(context: dg.AssetExecutionContext) -> metadata.Step:
+    def platform__declarations(context: dg.AssetExecutionContext) -> outcomes.Step:
         platform = home.platform()
         changes, publication = record(home, platform, run_id=context.run.run_id)
         problems = [str(problem) for problem in (*platform.problems, *changes.problems)]
@@ -48,7 +48,7 @@ def _registry(home: Home) -> dg.AssetsDefinition:
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"problems": dg.MetadataValue.md("\n".join(f"- {text}" for text in problems) or "none")},
         )
-        yield from metadata.results(context, home, contract, publication, None)
+        yield from outcomes.results(context, home, contract, publication, None)
 
     return platform__declarations
 
@@ -62,8 +62,8 @@ def _events(home: Home) -> dg.AssetsDefinition:
         can_subset=True,
         check_specs=metadata.checks(contract),
     )
-    def data_mesh__events(context: dg.AssetExecutionContext) -> metadata.Step:
-        yield from metadata.results(context, home, contract, project_events(home, run_id=context.run.run_id), None)
+    def data_mesh__events(context: dg.AssetExecutionContext) -> outcomes.Step:
+        yield from outcomes.results(context, home, contract, project_events(home, run_id=context.run.run_id), None)
 
     return data_mesh__events
 
@@ -79,7 +79,7 @@ def _log(home: Home, table: str) -> dg.AssetsDefinition:
         can_subset=True,
         check_specs=metadata.checks(contract),
     )
-    def log(context: dg.AssetExecutionContext) -> metadata.Step:
+    def log(context: dg.AssetExecutionContext) -> outcomes.Step:
         cursor = home.lake.cursor()
         cursor.execute(
             f"CREATE OR REPLACE TEMP TABLE log_rows AS SELECT * FROM {table} "
@@ -88,6 +88,6 @@ def _log(home: Home, table: str) -> dg.AssetsDefinition:
         audit = contracts.audit(cursor, contract, "temp.log_rows")
         version = sum(publish.versions(cursor).values())
         shown = Publication(table, version, home.lake.snapshot_id(cursor), audit.rows, 0, (), audit)
-        yield from metadata.results(context, home, contract, shown, None, plot=PLOTS.get(table))
+        yield from outcomes.results(context, home, contract, shown, None, plot=PLOTS.get(table))
 
     return log

@@ -44,7 +44,8 @@ from cogniforge_pipeline.sre.objectives import (
     Threshold,
     exact,
 )
-from cogniforge_pipeline.sre.openslo import OPENSLO_KIND, ObjectiveSpec, OpenSLO, SLODocument
+from cogniforge_pipeline.sre.openslo import OPENSLO_KIND, OpenSLO, SLODocument
+from cogniforge_pipeline.sre.openslo_parts import ObjectiveSpec
 from cogniforge_pipeline.sre.selectors import Selector, le_matcher
 from cogniforge_pipeline.sre.windows import Window
 

@@ -111,8 +111,9 @@ def test_processes_that_publish_the_same_and_different_tables_at_once_lose_no_up
 def test_a_publication_that_read_an_older_version_waits_for_the_commit_and_is_superseded(
     start: Start, pg: Postgres, database: str, variables: dict[str, str]
 ) -> None:
-    late, holder = start("once", "test.common"), start("hold", "test.common")
+    late = start("once", "test.common")
     assert [told(late), told(late)] == ["open", "ready"]
+    holder = start("hold", "test.common")
     assert [told(holder), told(holder)] == ["open", "holding"]
     tell(late)
     until(waiting(pg, database), "the second process does not wait for the first")
@@ -125,8 +126,9 @@ def test_a_publication_that_read_an_older_version_waits_for_the_commit_and_is_su
 def test_killing_the_holder_frees_the_lock_and_leaves_nothing_of_its_commit(
     start: Start, pg: Postgres, database: str, variables: dict[str, str]
 ) -> None:
-    other, holder = start("once", "test.common"), start("hold", "test.common")
+    other = start("once", "test.common")
     assert [told(other), told(other)] == ["open", "ready"]
+    holder = start("hold", "test.common")
     assert [told(holder), told(holder)] == ["open", "holding"]
     tell(other)
     until(waiting(pg, database), "the second process does not wait for the first")

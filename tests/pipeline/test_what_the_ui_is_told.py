@@ -11,7 +11,8 @@ import dagster as dg
 import pytest
 
 from cogniforge_pipeline.contracts import Bounds, Rule
-from cogniforge_pipeline.metadata import CHANGED_TAG, preview
+from cogniforge_pipeline.metadata import CHANGED_TAG
+from cogniforge_pipeline.outcomes import preview
 from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
 
 ROLLUP, SCORES = dg.AssetKey(["aiops", "rollup_5m"]), dg.AssetKey(["aiops", "anomaly_scores"])
