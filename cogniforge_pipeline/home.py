@@ -14,19 +14,24 @@ from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.declarations import Kind, Platform, load_platform
 from cogniforge_pipeline.events import EventLog
-from cogniforge_pipeline.lake import Lake
+from cogniforge_pipeline.lake import Connection, Lake
 from cogniforge_pipeline.queries import Query, load_queries
+from cogniforge_pipeline.recipes import Computed, Recipe
 from cogniforge_pipeline.settings import Settings, packaged
 
 LEDGER = "aiops.ingest_ledger"
 
 
 class Home:
-    """Opens lazily: a command that needs no lake attaches none. `kinds` are all kinds of declarations there are."""
+    """Opens lazily: a command that needs no lake attaches none.
 
-    def __init__(self, settings: Settings, kinds: Iterable[Kind[Any]]) -> None:
+    `kinds` are all kinds of declarations there are, `computed` the tables whose statements the domains write.
+    """
+
+    def __init__(self, settings: Settings, kinds: Iterable[Kind[Any]], computed: Iterable[Computed] = ()) -> None:
         self.settings = settings
         self.kinds = tuple(kinds)
+        self.computed = {table.name: table for table in computed}
         self.progress: Callable[[str, int, int], None] | None = None
 
     @cached_property
@@ -57,9 +62,13 @@ class Home:
         """What the platform folder declares now, with the problems found."""
         return load_platform(self.settings.platform, self.kinds)
 
-    def facts(self, query: Query) -> dict[str, bool]:
-        """Each table that a query reads, and whether it has days."""
-        return {name: self.contracts[name].partition_column is not None for name in query.inputs}
+    def recipe(self, table: str, cursor: Connection) -> Recipe:
+        """How a table's rows are computed, by its SQL file or by what is declared now."""
+        return self.queries[table] if table in self.queries else self.computed[table].recipe(cursor)
+
+    def facts(self, recipe: Recipe) -> dict[str, bool]:
+        """Each table that a recipe reads, and whether it has days."""
+        return {name: self.contracts[name].partition_column is not None for name in recipe.inputs}
 
     def as_of(self) -> datetime:
         """The newest telemetry's time; the wall clock where there is no telemetry yet."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from graphlib import TopologicalSorter
 
 from cogniforge_pipeline import publish
@@ -20,7 +20,7 @@ from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection, Lake
 from cogniforge_pipeline.publish import ATTEMPTS, MATERIALIZATIONS, Circumstances, Mode, Publication, Superseded
-from cogniforge_pipeline.queries import Query
+from cogniforge_pipeline.recipes import Recipe
 from cogniforge_pipeline.sqltext import literal
 
 CHUNK_DAYS = 31
@@ -153,31 +153,26 @@ def materialize(
     raise AssertionError("unreachable")
 
 
-def materialize_query(
-    lake: Lake, contract: Contract, query: Query, facts: Mapping[str, bool], request: Request
+def materialize_recipe(
+    lake: Lake, contract: Contract, recipe: Recipe, has_days: Mapping[str, bool], request: Request
 ) -> Outcome:
-    """Materializes a SQL file's table; `facts` says of each of its inputs whether it has days."""
-    code = code_version(contract, query.digest)
-    if contract.partition_column:
-        return materialize(
-            lake,
-            contract,
-            lambda cursor: plan_days(cursor, query.name, facts, lookback=query.lookback, code=code, request=request),
-            lambda _, plan: [
-                query.bind(day_start=publish.midnight(first), day_end=publish.midnight(after))
-                for first, after in chunks(plan.days)
-            ],
-            code=code,
-            request=request,
-        )
-    return materialize(
-        lake,
-        contract,
-        lambda cursor: plan_decision(cursor, query.name, list(facts), code=code, request=request),
-        lambda _, plan: [query.bind(as_of=plan.as_of)],
-        code=code,
-        request=request,
-    )
+    """Materializes a recipe's table; `has_days` says of each of its inputs whether it has days."""
+    code = code_version(contract, recipe.digest)
+
+    def plan(cursor: Connection) -> Plan:
+        if contract.partition_column:
+            return plan_days(cursor, recipe.name, has_days, lookback=recipe.lookback, code=code, request=request)
+        return plan_decision(cursor, recipe.name, list(has_days), code=code, request=request)
+
+    def selects(cursor: Connection, plan: Plan) -> list[str]:
+        if contract.partition_column:
+            spans = [(publish.midnight(first), publish.midnight(after)) for first, after in chunks(plan.days)]
+        else:
+            moment = plan.as_of or datetime.now(UTC)
+            spans = [(moment, moment)]
+        return [select for start, end in spans for select in recipe.selects(cursor, start, end)]
+
+    return materialize(lake, contract, plan, selects, code=code, request=request)
 
 
 def code_version(contract: Contract, digest: str) -> str:
@@ -205,14 +200,14 @@ def fact_spans(home: Home) -> list[tuple[date, date]]:
     cursor = home.lake.cursor()
     request = Request(run_id="")
     due: dict[str, set[date]] = {}
-    for query in in_order(home):
-        contract = home.contracts[query.name]
-        facts = home.facts(query)
-        code = code_version(contract, query.digest)
-        plan = plan_days(cursor, query.name, facts, lookback=query.lookback, code=code, request=request)
-        later = {day + timedelta(n) for name in facts for day in due.get(name, ()) for n in range(query.lookback + 1)}
-        universe = set(_due(cursor, query.name, [n for n, is_fact in facts.items() if is_fact], query.lookback, code))
-        due[query.name] = set(plan.days) | (later & (universe | {day for days in due.values() for day in days}))
+    for recipe in in_order(home, cursor):
+        contract = home.contracts[recipe.name]
+        facts = home.facts(recipe)
+        code = code_version(contract, recipe.digest)
+        plan = plan_days(cursor, recipe.name, facts, lookback=recipe.lookback, code=code, request=request)
+        later = {day + timedelta(n) for name in facts for day in due.get(name, ()) for n in range(recipe.lookback + 1)}
+        universe = set(_due(cursor, recipe.name, [n for n, is_fact in facts.items() if is_fact], recipe.lookback, code))
+        due[recipe.name] = set(plan.days) | (later & (universe | {day for days in due.values() for day in days}))
     return _runs({day for chosen in due.values() for day in chosen})
 
 
@@ -232,10 +227,11 @@ def _runs(days: set[date]) -> list[tuple[date, date]]:
     return found
 
 
-def in_order(home: Home) -> list[Query]:
-    """The queries of day-partitioned tables, each after those that it reads."""
-    left = {name: q for name, q in home.queries.items() if home.contracts[name].partition_column}
-    order = TopologicalSorter({name: [i for i in q.inputs if i in left] for name, q in left.items()})
+def in_order(home: Home, cursor: Connection) -> list[Recipe]:
+    """The recipes of day-partitioned tables, each after those that it reads."""
+    named = [name for name in (*home.queries, *home.computed) if home.contracts[name].partition_column]
+    left = {name: home.recipe(name, cursor) for name in named}
+    order = TopologicalSorter({name: [i for i in recipe.inputs if i in left] for name, recipe in left.items()})
     return [left[name] for name in order.static_order()]
 
 

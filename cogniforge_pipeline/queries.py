@@ -24,6 +24,7 @@ from pathlib import Path
 import duckdb
 
 from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.sqltext import literal
 
 PARAMETERS = ("as_of", "day_start", "day_end")
@@ -66,6 +67,10 @@ class Query:
 
         starts = _tokens(self.text)
         return _PARAMETER.sub(fill, self.text.encode()).decode()
+
+    def selects(self, _: Connection, start: datetime, end: datetime) -> list[str]:
+        """The text for the days from `start` to before `end`, or at `end` (see `recipes.Recipe`)."""
+        return [self.bind(as_of=end) if "as_of" in self.parameters else self.bind(day_start=start, day_end=end)]
 
 
 def load_query(path: Path) -> Query:

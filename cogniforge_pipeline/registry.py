@@ -1,19 +1,33 @@
 """The registry of declarations in the lake: `platform.declarations`, written by runs and by the Python API alike.
 
-Belongs here: bringing the table to what is declared. Does not: reading files or deciding what changed
-(`declarations`).
+Belongs here: bringing the table to what is declared, and reading back what is in force. Does not: reading files or
+deciding what changed (`declarations`).
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from cogniforge_pipeline import publish
-from cogniforge_pipeline.declarations import Changes, Declaration, Platform, changes
+from cogniforge_pipeline.declarations import (
+    Changes,
+    Declaration,
+    DeclarationsInvalid,
+    Kind,
+    Platform,
+    Problem,
+    changes,
+)
+from cogniforge_pipeline.declarations.model import API, M
+from cogniforge_pipeline.declarations.nodes import plain_node
 from cogniforge_pipeline.declarations.registry import Origin
+from cogniforge_pipeline.declarations.validate import validate
 from cogniforge_pipeline.home import Home
+from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.publish import ATTEMPTS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.sqltext import ident, literal
 
@@ -54,3 +68,26 @@ def record(
                     if attempt == ATTEMPTS:
                         raise
     raise AssertionError("unreachable")
+
+
+def declared(cursor: Connection, kind: Kind[M]) -> list[Declaration[M]]:
+    """The declarations of one kind that are in force, of files and of the API, in order of name.
+
+    Raises DeclarationsInvalid, with all problems, where the registry holds what is not valid any more, such as rows
+    of another version of this program.
+    """
+    rows = cursor.execute(
+        f"SELECT name, spec, path, line FROM {REGISTRY} "
+        f"WHERE kind = {literal(kind.name)} AND withdrawn_at IS NULL ORDER BY name"
+    ).fetchall()
+    found: list[Declaration[M]] = []
+    problems: list[Problem] = []
+    for name, text, path, line in rows:
+        spec = json.loads(text)
+        model, wrong = validate(kind, plain_node(spec), path or API)
+        problems += [replace(problem, line=line) for problem in wrong]
+        if model is not None:
+            found.append(Declaration(kind.name, name, model, spec, path, line))
+    if problems:
+        raise DeclarationsInvalid(problems)
+    return found

@@ -1,6 +1,6 @@
-"""Every `sql/<schema>/<table>.sql` as a Dagster asset, with no wiring.
+"""Every table that a recipe computes as a Dagster asset, with no wiring: SQL files and what the domains write.
 
-Belongs here: the asset of a query. Does not: reading the file (`queries.py`) or deciding what to compute
+Belongs here: the asset of a recipe. Does not: reading the file (`queries.py`) or deciding what to compute
 (`increments.py`).
 """
 
@@ -12,12 +12,13 @@ from cogniforge_pipeline import metadata, outcomes
 from cogniforge_pipeline.automation import decide_eagerly
 from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.increments import code_version, materialize_query
+from cogniforge_pipeline.increments import Outcome, code_version, materialize_recipe
 from cogniforge_pipeline.queries import Query, QueryInvalid, check_inputs
+from cogniforge_pipeline.recipes import Computed
 
 
 def sql_assets(home: Home, plots: Mapping[str, outcomes.Plot]) -> list[dg.AssetsDefinition]:
-    """One asset for each query; `plots` by table name.
+    """One asset for each query and each computed table; `plots` by table name.
 
     Raises QueryInvalid for a query that reads a table nobody makes, or that has no contract.
     """
@@ -26,22 +27,23 @@ def sql_assets(home: Home, plots: Mapping[str, outcomes.Plot]) -> list[dg.Assets
         if query.name not in home.contracts:
             place = query.name.replace(".", "/")
             raise QueryInvalid(f"sql/{place}.sql has no contract", f"write contracts/{place}.yaml")
-    return [_asset(home, query, home.contracts[query.name], plots.get(query.name)) for query in home.queries.values()]
+    made: list[Query | Computed] = [*home.queries.values(), *home.computed.values()]
+    return [_asset(home, table, home.contracts[table.name], plots.get(table.name)) for table in made]
 
 
-def _asset(home: Home, query: Query, contract: Contract, plot: outcomes.Plot | None) -> dg.AssetsDefinition:
+def _asset(home: Home, table: Query | Computed, contract: Contract, plot: outcomes.Plot | None) -> dg.AssetsDefinition:
     by_day = contract.partition_column is not None
-    facts = home.facts(query)
+    is_query = isinstance(table, Query)
 
     @dg.multi_asset(
-        name=query.name.replace(".", "__"),
+        name=table.name.replace(".", "__"),
         specs=[
             metadata.spec(
                 home,
                 contract,
-                inputs=query.inputs,
-                kinds=("duckdb", "sql"),
-                code_version=code_version(contract, query.digest),
+                inputs=table.inputs,
+                kinds=("duckdb", "sql") if is_query else ("duckdb", "python"),
+                code_version=code_version(contract, table.digest) if isinstance(table, Query) else None,
                 automation=None if by_day else decide_eagerly(),
                 by_day=by_day,
             )
@@ -52,12 +54,11 @@ def _asset(home: Home, query: Query, contract: Contract, plot: outcomes.Plot | N
     )
     def asset(context: dg.AssetExecutionContext) -> outcomes.Step:
         wanted = metadata.request(context, home)
-        yield from outcomes.report(
-            context,
-            home,
-            contract,
-            lambda: materialize_query(home.lake, contract, query, facts, wanted),
-            plot=plot,
-        )
+
+        def work() -> Outcome:
+            recipe = home.recipe(table.name, home.lake.cursor())
+            return materialize_recipe(home.lake, contract, recipe, home.facts(recipe), wanted)
+
+        yield from outcomes.report(context, home, contract, work, plot=plot)
 
     return asset

@@ -24,13 +24,12 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 
 from cogniforge_pipeline.sqltext import literal
-from cogniforge_pipeline.sre.burn_rate import window_name
+from cogniforge_pipeline.sre.burn_rate import SCALE, window_name
 from cogniforge_pipeline.sre.objectives import AlertRule, Objective
 from cogniforge_pipeline.sre.openslo_common import Comparison
-from cogniforge_pipeline.sre.windows import utc, window_at
+from cogniforge_pipeline.sre.windows import window_at
 
 CHANCE = 0.001
-_MILLION = 1_000_000
 _OPERATORS: dict[Comparison, str] = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 _LARGEST = 2**62
 
@@ -41,16 +40,15 @@ def rule_windows(objectives: Sequence[Objective], as_of: datetime) -> dict[str, 
     return {window_name(length): length for length in sorted(lengths)}
 
 
-def alert_episodes_sql(
-    objectives: Sequence[Objective], sums: str, end: datetime, as_of: datetime, *, chance: float | None = CHANCE
+def alert_minutes_sql(
+    objectives: Sequence[Objective], sums: str, as_of: datetime, *, chance: float | None = CHANCE
 ) -> str:
-    """A SELECT of the times that each rule held, from `sums`, a relation (or subquery) as `window_sums_sql` gives.
+    """A SELECT of the minutes at which a rule held, from `sums`, a relation (or subquery) as `window_sums_sql` gives.
 
-    Columns: slo_id, alert, severity, long_window, short_window, factor; fired_at, the first minute (after `hold`
-    minutes of the condition, where the rule has a hold); cleared_at, the first minute when it no longer held, NULL
-    if it held at `end`; peak_burn_rate over the long window while it fired; budget_spent_at_fire and budget_spent,
-    shares of the objective's budget: burn rate * time / period, over the long window before it fired, and until it
-    last held. Minutes before those in `sums` are not seen: what held before began at their first one.
+    Columns: slo_id, ts TIMESTAMPTZ; the rule: alert, severity, long_window, short_window VARCHAR, factor DOUBLE,
+    hold_minutes INTEGER; long_rate, short_rate DOUBLE, burn rates over its windows; bad, total DOUBLE, this minute's
+    own events; period_minutes, long_minutes, per_budget DOUBLE: what a burn rate spends of the budget is
+    rate * minutes / period_minutes, and a rate is bad / total * per_budget.
 
     Rules and the length of calendar periods are those of `as_of`. `chance` None asks for no evidence beyond the
     objective's minimum of events. Raises ValueError without any rule, and for limits of more than 18 digits.
@@ -64,30 +62,50 @@ def alert_episodes_sql(
             )
     if not pairs:
         raise ValueError("expected at least one objective with alerts")
-    holding = "\n    UNION ALL ".join(_holding(long, short, rows, sums) for (long, short), rows in pairs.items())
-    last = int(utc(end).timestamp() // 60)
+    holding = "\nUNION ALL ".join(_holding(long, short, rows) for (long, short), rows in pairs.items())
+    return f"WITH rule_sums AS MATERIALIZED (FROM {sums} AS windowed){holding}"
+
+
+def alert_episodes_sql(minutes_relation: str, end: str) -> str:
+    """A SELECT of the times that each rule held, from the relation (or subquery) of rows of `alert_minutes_sql`.
+
+    `end` is an SQL expression of the last moment that the rows tell about. Columns: slo_id, alert, severity,
+    long_window, short_window, factor; fired_at, the first minute (after `hold_minutes` of the condition, where the
+    rule has a hold); cleared_at, the first minute when it no longer held, NULL if it held at `end`; peak_burn_rate
+    over the long window while it fired; budget_spent_at_fire and budget_spent, shares of the objective's budget:
+    burn rate * time / period, over the long window before it fired, and until it last held.
+
+    Only a minute without a row ends an episode, not a rule that changed in between: what the rule was when it fired
+    stands in the row. What held before the first row of the relation began at that row.
+    """
     return f"""
-WITH holding AS ({holding}),
-numbered AS (
-    SELECT *, minute - row_number() OVER (PARTITION BY slo_id, alert ORDER BY minute) AS island FROM holding
+WITH numbered AS (
+    SELECT *, epoch_us(ts) // 60000000 AS minute,
+        minute - row_number() OVER (PARTITION BY slo_id, alert ORDER BY ts) AS island
+    FROM {minutes_relation} AS held
 ),
-framed AS (SELECT *, min(minute) OVER (PARTITION BY slo_id, alert, island) + hold AS fired FROM numbered),
+framed AS (
+    SELECT *, min(minute) OVER one + arg_min(hold_minutes, minute) OVER one AS fired
+    FROM numbered WINDOW one AS (PARTITION BY slo_id, alert, island)
+),
 episodes AS (
-    SELECT slo_id, alert, severity, long_window, short_window, factor, per_budget, long_minutes, period_minutes, fired,
-        max(minute) AS until, max(long_rate) AS peak, arg_min(long_rate, minute) AS rate, min(bad_all) AS bad_before,
-        min(total_all) AS total_before, max(bad_all) AS bad_after, max(total_all) AS total_after
-    FROM framed WHERE minute >= fired GROUP BY ALL
+    SELECT slo_id, alert, fired, max(minute) AS until, max(long_rate) AS peak_burn_rate,
+        arg_min(severity, minute) AS severity, arg_min(long_window, minute) AS long_window,
+        arg_min(short_window, minute) AS short_window, arg_min(factor, minute) AS factor,
+        arg_min(per_budget, minute) AS per_budget, arg_min(period_minutes, minute) AS period_minutes,
+        arg_min(long_rate * long_minutes, minute) AS spent,
+        sum(bad) FILTER (minute > fired) / nullif(sum(total) FILTER (minute > fired), 0) AS bad_share
+    FROM framed WHERE minute >= fired GROUP BY slo_id, alert, island, fired
 )
 SELECT slo_id, alert, severity, long_window, short_window, factor, to_timestamp(fired * 60) AS fired_at,
-    CASE WHEN until < {last} THEN to_timestamp((until + 1) * 60) END AS cleared_at, peak AS peak_burn_rate,
-    rate * long_minutes / period_minutes AS budget_spent_at_fire,
-    (rate * long_minutes + coalesce((bad_after - bad_before) / nullif(total_after - total_before, 0), 0) * per_budget
-        * (until - fired)) / period_minutes AS budget_spent
+    CASE WHEN to_timestamp((until + 1) * 60) <= {end} THEN to_timestamp((until + 1) * 60) END AS cleared_at,
+    peak_burn_rate, spent / period_minutes AS budget_spent_at_fire,
+    (spent + coalesce(bad_share, 0) * per_budget * (until - fired)) / period_minutes AS budget_spent
 FROM episodes ORDER BY fired_at, slo_id, alert"""
 
 
 _COLUMNS = (
-    "slo_id, alert, severity, factor, op, numerator, denominator, hold, per_budget, period_minutes, long_minutes, "
+    "slo_id, alert, severity, factor, op, numerator, denominator, hold_minutes, per_budget, period_minutes, long_minutes, "
     "minimum_events, null_share, needed"
 )
 
@@ -118,16 +136,18 @@ def _rule_row(objective: Objective, rule: AlertRule, period: timedelta, chance: 
     return f"({', '.join(values)})"
 
 
-def _holding(long: str, short: str, rows: Sequence[str], sums: str) -> str:
-    share, bad, total = f"(bad_{long} / total_{long})", f"(bad_{long} / {_MILLION})", f"(total_{long} / {_MILLION})"
+def _holding(long: str, short: str, rows: Sequence[str]) -> str:
+    share, bad, total = f"(bad_{long} / total_{long})", f"(bad_{long} / {SCALE})", f"(total_{long} / {SCALE})"
     return f"""
-    SELECT slo_id, minute, bad_all, total_all, alert, severity, factor, hold, per_budget, period_minutes, long_minutes,
-        {literal(long)} AS long_window, {literal(short)} AS short_window, {share} * per_budget AS long_rate
-    FROM {sums} AS sums JOIN (VALUES {", ".join(rows)}) AS rules({_COLUMNS}) USING (slo_id)
-    WHERE total_{long} > 0 AND total_{short} > 0 AND {_compared(long)} AND {_compared(short)}
-        AND {total} >= minimum_events
-        AND (needed IS NULL OR ({bad} >= 2 AND {total} * ({share} * ln({share} / null_share)
-            + CASE WHEN {share} < 1 THEN (1 - {share}) * ln((1 - {share}) / (1 - null_share)) ELSE 0 END) >= needed))"""
+SELECT slo_id, to_timestamp(minute * 60) AS ts, alert, severity, {literal(long)} AS long_window,
+    {literal(short)} AS short_window, factor, hold_minutes, {share} * per_budget AS long_rate,
+    bad_{short} / total_{short} * per_budget AS short_rate, bad / {SCALE} AS bad, total / {SCALE} AS total,
+    period_minutes, long_minutes, per_budget
+FROM rule_sums JOIN (VALUES {", ".join(rows)}) AS rules({_COLUMNS}) USING (slo_id)
+WHERE total_{long} > 0 AND total_{short} > 0 AND {_compared(long)} AND {_compared(short)}
+    AND {total} >= minimum_events
+    AND (needed IS NULL OR ({bad} >= 2 AND {total} * ({share} * ln(nullif({share}, 0) / null_share)
+        + CASE WHEN {share} < 1 THEN (1 - {share}) * ln((1 - {share}) / (1 - null_share)) ELSE 0 END) >= needed))"""
 
 
 def _compared(window: str) -> str:

@@ -35,7 +35,8 @@ WINDOWS: Mapping[str, timedelta] = {
 }
 """The windows of the burn-rate table, by the end of their columns' names."""
 
-_SCALE = 1_000_000
+SCALE = 1_000_000
+"""What sums are counted in: millionths of an event."""
 
 
 def window_name(length: timedelta) -> str:
@@ -104,23 +105,24 @@ starts AS (
 grid AS (SELECT slo_id, unnest(range(first, {last + 1})) AS minute FROM starts),
 summed AS (
     SELECT grid.slo_id, grid.minute, CAST(sum(kept.bad) OVER running AS BIGINT) AS bad,
-        CAST(sum(kept.total) OVER running AS BIGINT) AS total, crossing.bad AS bad_crossing,
+        CAST(sum(kept.total) OVER running AS BIGINT) AS total, coalesce(kept.bad, 0) AS own_bad,
+        coalesce(kept.total, 0) AS own_total, crossing.bad AS bad_crossing,
         crossing.total AS total_crossing
     FROM grid LEFT JOIN kept USING (slo_id, minute) LEFT JOIN crossing USING (slo_id, minute)
     WINDOW running AS (PARTITION BY grid.slo_id ORDER BY grid.minute ROWS UNBOUNDED PRECEDING)
 ),
 based AS (
-    SELECT slo_id, minute, coalesce(bad, 0) AS bad_all, coalesce(total, 0) AS total_all,
+    SELECT slo_id, minute, own_bad, own_total, coalesce(bad, 0) AS bad_all, coalesce(total, 0) AS total_all,
         coalesce(bad, 0) + CAST(coalesce(bad_crossing, 0) AS BIGINT) AS bad_base,
         coalesce(total, 0) + CAST(coalesce(total_crossing, 0) AS BIGINT) AS total_base
     FROM summed
 ),
 lagged AS (
-    SELECT slo_id, minute, bad_all, total_all,
+    SELECT slo_id, minute, own_bad, own_total, bad_all, total_all,
         {lags}
     FROM based WINDOW by_minute AS (PARTITION BY slo_id ORDER BY minute)
 )
-SELECT g.slo_id, g.minute, bad_all, total_all,
+SELECT g.slo_id, g.minute, own_bad AS bad, own_total AS total,
     {sums}
 FROM lagged AS g LEFT JOIN held AS h ON h.slo_id = g.slo_id AND h.minute = g.minute
 WHERE g.minute > {first}"""
@@ -158,7 +160,7 @@ def budgets(objectives: Sequence[Objective]) -> str:
 
 
 def _millionths(column: str) -> str:
-    return f"CAST(round({column} * {_SCALE}) AS BIGINT)"
+    return f"CAST(round({column} * {SCALE}) AS BIGINT)"
 
 
 def _minutes(length: timedelta) -> int:

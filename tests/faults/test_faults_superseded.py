@@ -12,7 +12,7 @@ import pytest
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.increments import Plan, Request, fact_spans, materialize_query, plan_days, plan_decision
+from cogniforge_pipeline.increments import Plan, Request, fact_spans, materialize_recipe, plan_days, plan_decision
 from cogniforge_pipeline.increments import code_version as code_of
 from cogniforge_pipeline.increments import materialize as materialize_with
 from cogniforge_pipeline.lake import Connection
@@ -125,10 +125,10 @@ def test_a_request_made_before_newer_telemetry_decides_for_the_newer_moment(home
     add_file(folder, 1)
     one_pass(home)
     query = home.queries[HEALTH]
-    outcome = materialize_query(home.lake, home.contracts[HEALTH], query, home.facts(query), late)
+    outcome = materialize_recipe(home.lake, home.contracts[HEALTH], query, home.facts(query), late)
     assert outcome.publication is None
     asked = replace(late, newest=None)
-    assert materialize_query(home.lake, home.contracts[HEALTH], query, home.facts(query), asked).publication
+    assert materialize_recipe(home.lake, home.contracts[HEALTH], query, home.facts(query), asked).publication
     assert entries(home, HEALTH)[-1][3] == late.as_of, "a moment that was asked for is decided, also when it is past"
 
 
@@ -141,7 +141,7 @@ def test_a_day_that_arrives_while_a_run_computes_others_is_computed_by_the_next(
     read_landing(home)
     query = home.queries[ROLLUP]
     request = Request("first", home.as_of(), first=span[0], after=span[1])
-    outcome = materialize_query(home.lake, home.contracts[ROLLUP], query, home.facts(query), request)
+    outcome = materialize_recipe(home.lake, home.contracts[ROLLUP], query, home.facts(query), request)
     assert outcome.plan.days == (FIRST.date(),)
     assert fact_spans(home)[-1][1] > date(2024, 3, 3)
     materialize(home, ROLLUP)
@@ -155,7 +155,7 @@ def test_a_new_definition_reaches_the_days_that_its_first_run_left_out(home: Hom
     query = replace(home.queries[ROLLUP], text=home.queries[ROLLUP].text + "\n-- another definition")
     home.queries[ROLLUP] = query
     first = Request("first", home.as_of(), first=FIRST.date(), after=FIRST.date() + timedelta(1))
-    materialize_query(home.lake, home.contracts[ROLLUP], query, home.facts(query), first)
+    materialize_recipe(home.lake, home.contracts[ROLLUP], query, home.facts(query), first)
     assert due(home, ROLLUP) == (FIRST.date() + timedelta(1),)
 
 

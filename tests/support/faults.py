@@ -31,7 +31,7 @@ from cogniforge_pipeline import contracts, publish
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.increments import Request, materialize_query
+from cogniforge_pipeline.increments import Request, materialize_recipe
 from cogniforge_pipeline.lake import Connection, Lake, LakeError, maintain
 from cogniforge_pipeline.publish import MATERIALIZATIONS
 from cogniforge_pipeline.registry import record
@@ -94,7 +94,7 @@ def materialize(home: Home, table: str, *, run_id: str = "test", only_changed: b
     """One table made as a run without any tags makes it."""
     query = home.queries[table]
     request = Request(run_id, home.as_of(), only_changed=only_changed, newest=home.as_of)
-    materialize_query(home.lake, home.contracts[table], query, home.facts(query), request)
+    materialize_recipe(home.lake, home.contracts[table], query, home.facts(query), request)
 
 
 def answers(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:

@@ -13,7 +13,7 @@ from typing import Any
 from cogniforge_pipeline.contracts import load_contracts
 from cogniforge_pipeline.definitions import open_home
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.increments import Outcome, Request, materialize_query
+from cogniforge_pipeline.increments import Outcome, Request, materialize_recipe
 from cogniforge_pipeline.settings import load_settings, packaged
 from cogniforge_pipeline.sources.declared import sources_of
 from cogniforge_pipeline.sources.ingest import Totals, ingest
@@ -65,7 +65,7 @@ class Pipeline:
         self.runs += 1
         query = self.home.queries[table]
         request = Request(f"compute-{self.runs}", **asked)
-        return materialize_query(self.home.lake, self.home.contracts[table], query, self.home.facts(query), request)
+        return materialize_recipe(self.home.lake, self.home.contracts[table], query, self.home.facts(query), request)
 
     def facts(self, **asked: Any) -> dict[str, Outcome]:
         """Computes the two facts, one after the other."""

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from cogniforge_pipeline import registry
+from cogniforge_pipeline.aiops.model import Topology
 from cogniforge_pipeline.data_mesh import projection
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
+from cogniforge_pipeline.declarations import DeclarationsInvalid, Kind
 from cogniforge_pipeline.declarations import declare as declare_by_api
 from cogniforge_pipeline.publish import MATERIALIZATIONS
-from cogniforge_pipeline.registry import REGISTRY, record
+from cogniforge_pipeline.registry import REGISTRY, declared, record
 from cogniforge_pipeline.sources.declared import SOURCE_KIND
 from tests.support.pipeline import Pipeline
 
@@ -94,6 +96,27 @@ def test_a_registry_that_another_process_wrote_meanwhile_is_read_again(
     monkeypatch.setattr(registry, "changes", overtaken)
     by_api(pipeline, {"name": "c", "type": "host"})
     assert [name for (name,) in pipeline.rows(REGISTRY, "name")] == ["b", "c"]
+
+
+def test_what_is_in_force_is_read_back_with_its_origin_and_what_is_withdrawn_is_not(pipeline: Pipeline) -> None:
+    declare(pipeline, "sources/a.yaml", "# the box\nname: a\ntype: host\n")
+    declare(pipeline, "sources/gone.yaml", "name: gone\ntype: host\n")
+    from_files(pipeline)
+    declare(pipeline, "sources/a.yaml", "# the box\nname: a\ntype: host\nservice: box\n")
+    (pipeline.folder / "platform" / "sources" / "gone.yaml").unlink()
+    from_files(pipeline)
+    by_api(pipeline, {"name": "b", "type": "host"})
+    written = pipeline.home.platform().of(SOURCE_KIND)
+    by_python = declare_by_api(SOURCE_KIND, {"name": "b", "type": "host"})
+    assert declared(pipeline.home.lake.cursor(), SOURCE_KIND) == [*written, by_python]
+
+
+def test_a_row_that_its_kind_no_longer_accepts_is_an_error_with_its_file_and_line(pipeline: Pipeline) -> None:
+    declare(pipeline, "sources/a.yaml", "# the box\nname: a\ntype: host\n")
+    from_files(pipeline)
+    stricter = Kind("source", "sources", Topology, key=lambda _: "a")
+    with pytest.raises(DeclarationsInvalid, match=r"sources/a\.yaml:2: services: required"):
+        declared(pipeline.home.lake.cursor(), stricter)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cogniforge_pipeline.sre.burn_alerts import alert_episodes_sql, rule_windows
+from cogniforge_pipeline.sqltext import literal
+from cogniforge_pipeline.sre.burn_alerts import alert_episodes_sql, alert_minutes_sql, rule_windows
 from cogniforge_pipeline.sre.burn_rate import window_sums_sql
 from cogniforge_pipeline.sre.objectives import Objective
 from cogniforge_pipeline.sre.sli import minute_counts_sql
@@ -21,7 +22,8 @@ def episodes(cursor: Any, found: tuple[Objective, ...], last: int, **options: An
     sums = window_sums_sql("counts", minute(-1), end, rule_windows(found, end))
     cursor.execute(f"CREATE OR REPLACE TABLE sums AS {sums}")
     result: dict[str, list[tuple[Any, ...]]] = {}
-    for row in cursor.execute(alert_episodes_sql(found, "sums", end, end, **options)).fetchall():
+    cursor.execute(f"CREATE OR REPLACE TABLE held AS {alert_minutes_sql(found, 'sums', end, **options)}")
+    for row in cursor.execute(alert_episodes_sql("held", literal(end))).fetchall():
         fired, cleared = ((at - START) / timedelta(minutes=1) if at else None for at in row[6:8])
         result.setdefault(row[1], []).append((fired, cleared, *row[8:]))
     return result

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cogniforge_pipeline.sre.burn_alerts import alert_episodes_sql, rule_windows
+from cogniforge_pipeline.sqltext import literal
+from cogniforge_pipeline.sre.burn_alerts import alert_episodes_sql, alert_minutes_sql, rule_windows
 from cogniforge_pipeline.sre.burn_rate import WINDOWS, burn_rates_sql, window_sums_sql
 from cogniforge_pipeline.sre.objectives import Objective
 from cogniforge_pipeline.sre.prometheus_rates import prometheus_burn_rates_sql
@@ -129,7 +130,8 @@ def test_extrapolated_rates_equal_prometheus_at_all_edges(beside: Beside, window
 def test_alerts_fire_and_clear_in_the_same_minutes(beside: Beside) -> None:
     sums = window_sums_sql("counts", BEFORE, END, rule_windows(beside.objectives, END))
     beside.cursor.execute(f"CREATE OR REPLACE TABLE sums AS {sums}")
-    sql = alert_episodes_sql(beside.objectives, "sums", END, END, chance=None)
+    held = alert_minutes_sql(beside.objectives, "sums", END, chance=None)
+    sql = alert_episodes_sql(f"({held})", literal(END))
     rows = beside.cursor.execute(f"SELECT slo_id, alert, fired_at, cleared_at FROM ({sql})").fetchall()
     assert {(slo_id, alert) for slo_id, alert, *_ in rows} >= {("busy", "page-1h"), ("pair", "ticket-1d")}
     for objective in beside.objectives:

@@ -1,0 +1,62 @@
+"""How the rows of a table come about: the one form that SQL files and the functions of a domain share.
+
+Belongs here: what a plan needs to know of a table (inputs, lookback, digest), and its statements. Does not: the
+statements themselves, or running them (`increments.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from cogniforge_pipeline.lake import Connection
+
+Statements = Callable[[Connection, datetime, datetime], Sequence[str]]
+
+
+class Recipe(Protocol):
+    """A table's rows as they are computed now.
+
+    `inputs` are the tables read. `digest` changes when the meaning may have changed. `lookback` says how many earlier
+    days the rows of a day depend on.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+    @property
+    def lookback(self) -> int: ...
+    @property
+    def digest(self) -> str: ...
+    def selects(self, cursor: Connection, start: datetime, end: datetime) -> Sequence[str]:
+        """SELECTs whose rows together are those of the days from `start` to before `end`, both midnights in UTC; of a
+        table without days, those at `end`."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A recipe whose statements a function writes."""
+
+    name: str
+    inputs: tuple[str, ...]
+    digest: str
+    statements: Statements
+    lookback: int = 0
+
+    def selects(self, cursor: Connection, start: datetime, end: datetime) -> Sequence[str]:
+        return self.statements(cursor, start, end)
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A table whose statements a domain writes from what is declared when they are needed.
+
+    `inputs` are those that the table always has, for the graph of assets; the recipe may have more.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    recipe: Callable[[Connection], Recipe]
