@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.settings import Settings, load_settings
+from cogniforge_pipeline.sre import slo_commands
 
 app = typer.Typer(
     name="cogniforge",
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(slo_commands.app)
 out = Console()
 err = Console(stderr=True)
 

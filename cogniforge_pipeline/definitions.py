@@ -22,13 +22,15 @@ from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
 from cogniforge_pipeline.settings import Settings, load_settings
 from cogniforge_pipeline.sources.declared import SOURCE_KIND
 from cogniforge_pipeline.sql_assets import sql_assets
+from cogniforge_pipeline.sre import tables as sre_tables
+from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND)
+KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND)
 
 
 def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known."""
-    return Home(settings, KINDS)
+    return Home(settings, KINDS, sre_tables.computed())
 
 
 @dg.definitions

@@ -140,6 +140,11 @@ def _options(path: Path, text: str) -> int:
     return lookback
 
 
+def tables_of(text: str) -> tuple[str, ...]:
+    """The tables that one SELECT reads, in order of name. Raises QueryInvalid unless each has its schema."""
+    return tuple(sorted(set(_tables(Path("query"), text))))
+
+
 def _tables(path: Path, text: str) -> Iterator[str]:
     with duckdb.connect(":memory:") as parser:
         # a literal, for DuckDB imports pandas as soon as a value is bound: a second of each process's start

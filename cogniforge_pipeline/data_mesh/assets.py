@@ -5,15 +5,14 @@ Belongs here: thin wiring. Does not: reading declarations, or computing quality 
 
 import dagster as dg
 
-from cogniforge_pipeline import contracts, metadata, outcomes, publish
+from cogniforge_pipeline import metadata, outcomes
 from cogniforge_pipeline.automation import look_hourly
 from cogniforge_pipeline.data_mesh.plots import PLOTS
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY, Publication
+from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY
 from cogniforge_pipeline.registry import REGISTRY, record
-
-LOG_DAYS = 30
+from cogniforge_pipeline.written_assets import shown_asset
 
 
 def assets(home: Home) -> list[dg.AssetsDefinition]:
@@ -69,25 +68,5 @@ def _events(home: Home) -> dg.AssetsDefinition:
 
 
 def _log(home: Home, table: str) -> dg.AssetsDefinition:
-    """A table that every publication appends to: nothing to compute, its last LOG_DAYS days are audited and shown."""
-    contract = home.contracts[table]
-    time = next(column.name for column in contract.columns if column.temporal)
-
-    @dg.multi_asset(
-        name=table.replace(".", "__"),
-        specs=[metadata.spec(home, contract, automation=look_hourly())],
-        can_subset=True,
-        check_specs=metadata.checks(contract),
-    )
-    def log(context: dg.AssetExecutionContext) -> outcomes.Step:
-        cursor = home.lake.cursor()
-        cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE log_rows AS SELECT * FROM {table} "
-            f"WHERE {time} > now() - INTERVAL {LOG_DAYS} DAY"
-        )
-        audit = contracts.audit(cursor, contract, "temp.log_rows")
-        version = sum(publish.versions(cursor).values())
-        shown = Publication(table, version, home.lake.snapshot_id(cursor), audit.rows, 0, (), audit)
-        yield from outcomes.results(context, home, contract, shown, None, plot=PLOTS.get(table))
-
-    return log
+    time = next(column.name for column in home.contracts[table].columns if column.temporal)
+    return shown_asset(home, table, since=time, is_log=True, plot=PLOTS.get(table))

@@ -52,7 +52,7 @@ def load_platform(folder: Path, kinds: Iterable[Kind[Any]]) -> Platform:
         for file in _files(entry, root, problems) if entry.is_dir() else [entry]:
             path, suffix = _printable(file, root), file.suffix.lower()
             if suffix in SUFFIXES:
-                found, wrong = _load_file(kind, file, path)
+                found, wrong = load_file(kind, file, path)
                 declarations += found
                 problems += wrong
             elif suffix in kind.companions:
@@ -118,7 +118,8 @@ def _unknown(entry: Path, kinds: list[Kind[Any]]) -> Problem:
     )
 
 
-def _load_file(kind: Kind[Any], file: Path, path: str) -> tuple[list[Declaration[Any]], list[Problem]]:
+def load_file(kind: Kind[Any], file: Path, path: str) -> tuple[list[Declaration[Any]], list[Problem]]:
+    """The declarations of one file, and what is wrong in it; `path` is how problems name the file."""
     text = _read(file, path)
     if isinstance(text, Problem):
         return [], [text]

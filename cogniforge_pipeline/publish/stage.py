@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -113,8 +113,9 @@ def stage(
             days = _days(cursor, kept, contract.partition_column)
         yield Staged(contract, kept, bad, audit, count(cursor, bad) if aside else 0, mode, tuple(days))
     finally:
-        for table in (raw, good, bad):
-            cursor.execute(f"DROP TABLE IF EXISTS {table}")
+        with suppress(duckdb.Error):  # a caller's transaction that failed takes them with it
+            for table in (raw, good, bad):
+                cursor.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def _create(cursor: Connection, contract: Contract, table: str, selects: Sequence[str]) -> None:

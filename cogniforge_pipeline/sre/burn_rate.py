@@ -52,8 +52,8 @@ def window_sums_sql(counts: str, start: datetime, end: datetime, windows: Mappin
     """A SELECT of the sums over each window at every minute in (start, end], both taken down to whole minutes.
 
     `counts` is the SQL name of a relation with the columns that `minute_counts_sql` gives (or a subquery); it has
-    to hold the longest window before `start`. Columns: slo_id; minute BIGINT, minutes since 1970; bad_all, total_all,
-    running sums; and bad_<w>, total_<w> for each window. Sums are BIGINT millionths of events; `bad` below 0 is 0.
+    to hold the longest window before `start`. Columns: slo_id; minute BIGINT, minutes since 1970; bad, total
+    of the minute itself; and bad_<w>, total_<w> for each window. Sums are BIGINT millionths of events; `bad` below 0 is 0.
     An SLO has rows from its first minute on. Raises ValueError for a window that is no whole number of minutes.
     """
     lengths = {name: _minutes(length) for name, length in (windows or WINDOWS).items()}
@@ -82,50 +82,52 @@ WITH kept AS MATERIALIZED (
     FROM {counts}
     WHERE minute > to_timestamp({(first - longest) * 60}) AND minute <= to_timestamp({last * 60})
 ),
+slos AS MATERIALIZED (
+    SELECT slo_id, row_number() OVER () AS slo, first
+    FROM (SELECT slo_id, min(minute) AS first FROM kept GROUP BY slo_id)
+),
 gaps AS MATERIALIZED (
-    SELECT slo_id, minute AS until, greatest(epoch_us(gap.since) // 60000000, {first - longest}) AS since,
+    SELECT slo, first, minute AS until, greatest(epoch_us(gap.since) // 60000000, {first - longest}) AS since,
         {_millionths("gap.bad")} AS bad, {_millionths("gap.total")} AS total
-    FROM (SELECT slo_id, minute, unnest(gaps) AS gap FROM kept WHERE gaps IS NOT NULL)
+    FROM (SELECT slo_id, minute, unnest(gaps) AS gap FROM kept WHERE gaps IS NOT NULL) JOIN slos USING (slo_id)
 ),
 crossing AS (
-    SELECT slo_id, minute, sum(bad) AS bad, sum(total) AS total
-    FROM (SELECT slo_id, unnest(range(since, until)) AS minute, bad, total FROM gaps) GROUP BY slo_id, minute
+    SELECT slo, minute, CAST(sum(bad) AS BIGINT) AS bad, CAST(sum(total) AS BIGINT) AS total
+    FROM (SELECT slo, unnest(range(since, until)) AS minute, bad, total FROM gaps) GROUP BY slo, minute
 ),
 held AS (
-    SELECT slo_id, minute, {held}
-    FROM (SELECT slo_id, since, unnest(range(since + {shortest}, until)) AS minute, bad, total FROM gaps)
-    GROUP BY slo_id, minute
+    SELECT slo, minute, {held}
+    FROM (SELECT slo, since, unnest(range(since + {shortest}, until)) AS minute, bad, total FROM gaps)
+    GROUP BY slo, minute
 ),
-starts AS (
-    SELECT slo_id, min(first) AS first FROM (
-        SELECT slo_id, min(minute) AS first FROM kept GROUP BY slo_id
-        UNION ALL SELECT slo_id, min(since) FROM gaps GROUP BY slo_id
-    ) GROUP BY slo_id
+events AS (
+    SELECT slo, minute, bad, total FROM kept JOIN slos USING (slo_id)
+    UNION ALL SELECT slo, min(since), 0, 0 FROM gaps GROUP BY slo, first HAVING min(since) < first
 ),
-grid AS (SELECT slo_id, unnest(range(first, {last + 1})) AS minute FROM starts),
-summed AS (
-    SELECT grid.slo_id, grid.minute, CAST(sum(kept.bad) OVER running AS BIGINT) AS bad,
-        CAST(sum(kept.total) OVER running AS BIGINT) AS total, coalesce(kept.bad, 0) AS own_bad,
-        coalesce(kept.total, 0) AS own_total, crossing.bad AS bad_crossing,
-        crossing.total AS total_crossing
-    FROM grid LEFT JOIN kept USING (slo_id, minute) LEFT JOIN crossing USING (slo_id, minute)
-    WINDOW running AS (PARTITION BY grid.slo_id ORDER BY grid.minute ROWS UNBOUNDED PRECEDING)
+running AS MATERIALIZED (
+    SELECT slo, minute, bad, total, CAST(sum(bad) OVER so_far AS BIGINT) AS bad_all,
+        CAST(sum(total) OVER so_far AS BIGINT) AS total_all, lead(minute, 1, {last + 1}) OVER by_minute AS next
+    FROM events WINDOW by_minute AS (PARTITION BY slo ORDER BY minute), so_far AS (by_minute ROWS UNBOUNDED PRECEDING)
+),
+dense AS (
+    SELECT slo, minute, bad, total, bad_all, total_all FROM running
+    UNION ALL
+    SELECT slo, unnest(range(minute + 1, next)), 0, 0, bad_all, total_all FROM running WHERE next > minute + 1
 ),
 based AS (
-    SELECT slo_id, minute, own_bad, own_total, coalesce(bad, 0) AS bad_all, coalesce(total, 0) AS total_all,
-        coalesce(bad, 0) + CAST(coalesce(bad_crossing, 0) AS BIGINT) AS bad_base,
-        coalesce(total, 0) + CAST(coalesce(total_crossing, 0) AS BIGINT) AS total_base
-    FROM summed
+    SELECT slo, minute, d.bad, d.total, bad_all, total_all, bad_all + coalesce(c.bad, 0) AS bad_base,
+        total_all + coalesce(c.total, 0) AS total_base
+    FROM dense AS d LEFT JOIN crossing AS c USING (slo, minute)
 ),
 lagged AS (
-    SELECT slo_id, minute, own_bad, own_total, bad_all, total_all,
+    SELECT slo, minute, bad, total, bad_all, total_all,
         {lags}
-    FROM based WINDOW by_minute AS (PARTITION BY slo_id ORDER BY minute)
+    FROM based WINDOW by_minute AS (PARTITION BY slo ORDER BY minute)
 )
-SELECT g.slo_id, g.minute, own_bad AS bad, own_total AS total,
+SELECT slo_id, minute, g.bad, g.total,
     {sums}
-FROM lagged AS g LEFT JOIN held AS h ON h.slo_id = g.slo_id AND h.minute = g.minute
-WHERE g.minute > {first}"""
+FROM lagged AS g LEFT JOIN held AS h USING (slo, minute) JOIN slos USING (slo)
+WHERE minute > {first}"""
 
 
 def burn_rates_sql(

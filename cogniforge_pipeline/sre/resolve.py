@@ -52,10 +52,11 @@ from cogniforge_pipeline.sre.windows import Window
 
 @dataclass(frozen=True)
 class Resolved:
-    """Objectives in order of their documents, and what is wrong between documents."""
+    """Objectives in order of their documents, what is wrong between documents, and the SLOs that it stops."""
 
     objectives: tuple[Objective, ...]
     problems: tuple[Problem, ...]
+    refused: tuple[SLODocument, ...] = ()
 
     def check(self) -> tuple[Objective, ...]:
         """The objectives. Raises DeclarationsInvalid with all problems when there are any."""
@@ -87,7 +88,7 @@ def resolve(declarations: Iterable[Declaration[OpenSLO]]) -> Resolved:
         (d.model.root.kind, d.model.root.metadata.name): d.model.root for d in declarations
     }
     objectives: list[Objective] = []
-    problems = []
+    problems, refused = [], []
     for declaration in declarations:
         if isinstance(declaration.model.root, SLODocument):
             try:
@@ -95,7 +96,8 @@ def resolve(declarations: Iterable[Declaration[OpenSLO]]) -> Resolved:
             except _Wrong as wrong:
                 place = declaration.path or API
                 problems.append(Problem(place, wrong.message, wrong.hint, declaration.line, None, wrong.where))
-    return Resolved(tuple(objectives), tuple(problems))
+                refused.append(declaration.model.root)
+    return Resolved(tuple(objectives), tuple(problems), tuple(refused))
 
 
 def resolve_documents(documents: Iterable[Mapping[str, Any]]) -> tuple[Objective, ...]:

@@ -189,15 +189,20 @@ def fit_risk(
     return RiskModel({"learnt": None, "base_rate": base, "basis": f"prior ({reason})"})
 
 
+def off_hours(moment: datetime) -> int:
+    """1 outside 08-18 UTC, at week-ends and on Fridays from 15 UTC, else 0; `moment` is aware."""
+    utc = moment.utctimetuple()
+    working = utc.tm_wday < 5 and 8 <= utc.tm_hour < 18 and not (utc.tm_wday == 4 and utc.tm_hour >= 15)
+    return 0 if working else 1
+
+
 def _derived(row: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(row)
     moment = row.get("at")
     if isinstance(moment, datetime) and moment.tzinfo is None:
         raise RiskError(f"'at' must be an aware time, not {moment.isoformat()}", hint="give it in UTC, with the zone")
     if row.get("off_hours") is None and isinstance(moment, datetime):
-        utc = moment.utctimetuple()
-        working = utc.tm_wday < 5 and 8 <= utc.tm_hour < 18 and not (utc.tm_wday == 4 and utc.tm_hour >= 15)
-        result["off_hours"] = 0 if working else 1
+        result["off_hours"] = off_hours(moment)
     for name in PRIOR:
         value = result.get(name)
         if isinstance(value, str) or (value is not None and not math.isfinite(float(value))):
@@ -251,4 +256,4 @@ def _share(log_odds: float) -> float:
     return float(1 / (1 + math.exp(-log_odds)))
 
 
-__all__ = ["FEATURES", "Assessment", "Contribution", "RiskError", "RiskModel", "fit_risk"]
+__all__ = ["FEATURES", "Assessment", "Contribution", "RiskError", "RiskModel", "fit_risk", "off_hours"]

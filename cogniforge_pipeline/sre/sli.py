@@ -5,7 +5,9 @@ not: windows of time (`burn_rate.py`).
 
 Minutes hold (minute - 1 min, minute] and stand at their end. A minute that nothing was measured in has no row, one
 without traffic has total 0. `bad` = total - good; where a source counts a good event a minute before its total, a
-minute's `bad` is below 0 and the next one's is larger by the same. `gaps` is explained in `sli_samples.py`.
+minute's `bad` is below 0 and the next one's is larger by the same. Where a raw ratio was outside 0 to 1, `good` and `bad` are
+NaN, for no such sample says what was good; so are the slice and the composite that it is in. `gaps` is explained in
+`sli_samples.py`.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ slices AS (
 single AS (
     SELECT slo_id, minute, good, total, gaps FROM events JOIN slos USING (slo_id) WHERE slice IS NULL
     UNION ALL BY NAME
-    SELECT slo_id, minute, CASE WHEN method = 'RatioTimeslices' THEN ratio WHEN met THEN 1.0
+    SELECT slo_id, minute, CASE WHEN method = 'RatioTimeslices' OR isnan(ratio) THEN ratio WHEN met THEN 1.0
         ELSE 0.0 END AS good, 1.0 AS total FROM slices
 ){_composites(computable)},
 whole AS (SELECT * FROM single{" UNION ALL SELECT * FROM composite" if _has_members(computable) else ""})
@@ -157,8 +159,8 @@ def _composites(objectives: Sequence[Objective]) -> str:
 members(composite_id, method, slo_id, weight) AS (VALUES {members}),
 composite AS (
     SELECT composite_id AS slo_id, minute,
-        CASE any_value(method) WHEN 'Occurrences' THEN sum(weight * good) WHEN 'Timeslices' THEN min(good)
-            ELSE sum(weight * good) / sum(weight) END AS good,
+        CASE any_value(method) WHEN 'Occurrences' THEN sum(weight * good) WHEN 'Timeslices' THEN
+            CASE WHEN min(good) = 0 THEN 0 ELSE max(good) END ELSE sum(weight * good) / sum(weight) END AS good,
         CASE any_value(method) WHEN 'Occurrences' THEN sum(weight * total) ELSE 1.0 END AS total,
         flatten(list(list_transform(gaps, lambda g:
             {{'since': g.since, 'good': g.good * weight, 'total': g.total * weight}})) FILTER (WHERE gaps IS NOT NULL)

@@ -50,7 +50,13 @@ def ratio_sql(
     """
     chosen = " UNION ALL ".join(chosen_sql(objective, ratio, series) for objective, ratio in objectives)
     return f"""
-WITH chosen AS MATERIALIZED ({chosen}),
+WITH chosen AS MATERIALIZED (
+    SELECT slo_id, dense_rank() OVER (ORDER BY slo_id) AS slo, series_id, cumulative,
+        CAST(CASE WHEN is_good THEN 0 ELSE is_total::TINYINT END
+            + CASE WHEN is_good THEN is_part::TINYINT ELSE -is_part::TINYINT END AS DOUBLE) AS in_good,
+        CAST(is_total AS DOUBLE) AS in_total
+    FROM ({chosen})
+),
 samples AS (
     SELECT series_id, ts, value, lag(ts) OVER one AS before, lag(value) OVER one AS old
     FROM {telemetry}
@@ -63,19 +69,23 @@ grown AS (
         epoch_us(before) // 60000000 + 1 AS since
     FROM samples WHERE ts > {literal(start)}
 ),
-parts AS (
-    SELECT slo_id, minute, CASE WHEN cumulative AND since < minute THEN since END AS since,
-        sum(CASE WHEN is_part THEN CASE WHEN cumulative THEN growth ELSE value END ELSE 0 END) AS part,
-        sum(CASE WHEN is_total THEN CASE WHEN cumulative THEN growth ELSE value END ELSE 0 END) AS total,
-        any_value(is_good) AS is_good
+parts AS MATERIALIZED (
+    SELECT slo, minute, CASE WHEN cumulative AND since < minute THEN since END AS since,
+        sum(in_good * CASE WHEN cumulative THEN growth ELSE value END) AS good,
+        sum(in_total * CASE WHEN cumulative THEN growth ELSE value END) AS total
     FROM grown JOIN chosen USING (series_id)
     GROUP BY ALL
 ),
-good AS (SELECT slo_id, minute, since, CASE WHEN is_good THEN part ELSE total - part END AS good, total FROM parts)
-SELECT slo_id, minute, sum(good) AS good, sum(total) AS total,
-    list({{'since': since, 'good': good, 'total': total}} ORDER BY since)
-        FILTER (WHERE since IS NOT NULL AND (good <> 0 OR total <> 0)) AS gaps
-FROM good GROUP BY slo_id, minute"""
+-- few minutes end a gap, so that lists are made for these alone
+late AS (
+    SELECT slo, minute, sum(good) AS good, sum(total) AS total,
+        list_sort(list({{'since': since, 'good': good, 'total': total}}) FILTER (good <> 0 OR total <> 0)) AS gaps
+    FROM parts WHERE since IS NOT NULL GROUP BY slo, minute
+)
+SELECT slo_id, minute, coalesce(p.good, 0) + coalesce(late.good, 0) AS good,
+    coalesce(p.total, 0) + coalesce(late.total, 0) AS total, gaps
+FROM (FROM parts WHERE since IS NULL) AS p FULL JOIN late USING (slo, minute)
+    JOIN (SELECT DISTINCT slo, slo_id FROM chosen) USING (slo)"""
 
 
 def chosen_sql(objective: Objective, ratio: Ratio, series: str) -> str:
@@ -91,9 +101,8 @@ def chosen_sql(objective: Objective, ratio: Ratio, series: str) -> str:
 
 
 def raw_sql(slo_id: str, raw: Raw, start: datetime, end: datetime, *, telemetry: str, series: str) -> str:
-    """Each sample is the share of one event that was good, or bad. A value outside 0 to 1 stops the query."""
-    message = literal(f"SLO {slo_id}: a raw ratio is from 0 to 1, got ")
-    share = f"CASE WHEN value BETWEEN 0 AND 1 THEN value ELSE error({message} || value) END"
+    """Each sample is the share of one event that was good, or bad. A value outside 0 to 1 makes `good` NaN."""
+    share = "CASE WHEN value BETWEEN 0 AND 1 THEN value ELSE 'NaN'::DOUBLE END"
     good = share if raw.success else f"1 - {share}"
     return _sampled(slo_id, good, raw.selector, start, end, telemetry, series)
 

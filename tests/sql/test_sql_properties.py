@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.tables import QUERIES, compute
+from tests.support.tables import compute
 
 FIRST = date(2026, 3, 1)
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -25,17 +25,17 @@ Rows = list[dict[str, Any]]
 
 def rollup(telemetry: Rows, first: date, after: date) -> Rows:
     given = {"aiops.series": SERIES, "aiops.telemetry": telemetry}
-    return compute(QUERIES["aiops.rollup_5m"], given, {"day_start": first, "day_end": after})
+    return compute("aiops.rollup_5m", given, {"day_start": first, "day_end": after})
 
 
 def scores(buckets: Rows, first: date, after: date) -> Rows:
     given = {"aiops.series": SERIES, "aiops.rollup_5m": buckets}
-    return compute(QUERIES["aiops.anomaly_scores"], given, {"day_start": first, "day_end": after})
+    return compute("aiops.anomaly_scores", given, {"day_start": first, "day_end": after})
 
 
 def health(buckets: Rows, judged: Rows, as_of: datetime) -> Rows:
     given = {"aiops.series": SERIES, "aiops.rollup_5m": buckets, "aiops.anomaly_scores": judged}
-    return compute(QUERIES["aiops.service_health"], given, {"as_of": as_of})
+    return compute("aiops.service_health", given, {"as_of": as_of})
 
 
 def prometheus_increase(values: list[int]) -> int:

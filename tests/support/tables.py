@@ -1,10 +1,11 @@
-"""A SQL file's table computed from a few rows, in memory.
+"""A table computed from a few rows, in memory.
 
 Belongs here: what the tests of `sql/` share. Does not: the lake.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,12 +14,16 @@ import duckdb
 
 from cogniforge_pipeline import contracts, publish
 from cogniforge_pipeline.contracts import Contract, load_contracts
-from cogniforge_pipeline.queries import Query, load_queries
+from cogniforge_pipeline.queries import load_queries
+from cogniforge_pipeline.recipes import Recipe
 from cogniforge_pipeline.settings import packaged
 from cogniforge_pipeline.sqltext import ident, literal, qualified
+from cogniforge_pipeline.sre.tables import computed
 
 CONTRACTS = load_contracts(packaged("contracts"))
 QUERIES = load_queries(packaged("sql"))
+COMPUTED = {table.name: table for table in computed()}
+TABLES = sorted({*QUERIES, *COMPUTED})
 
 
 def aware(value: Any) -> Any:
@@ -31,10 +36,12 @@ def _moment(value: date | datetime) -> datetime:
     return aware(value) if isinstance(value, datetime) else publish.midnight(value)
 
 
-def _needed(query: Query, given: Mapping[str, Any]) -> list[Contract]:
-    """The query's inputs, and every table that the result's foreign keys name."""
-    named = {rule.value[0] for rule in CONTRACTS[query.name].rules if rule.test == "foreign_key"}
-    return [CONTRACTS[name] for name in sorted({*query.inputs, *named, *given})]
+def declared(*documents: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the registry that hold OpenSLO documents."""
+    return [
+        {"kind": "slo", "name": document["metadata"]["name"], "version": 1, "origin": "api", "spec": json.dumps(document)}
+        for document in documents
+    ]
 
 
 def _fill(con: duckdb.DuckDBPyConnection, contract: Contract, rows: list[dict[str, Any]]) -> None:
@@ -47,20 +54,26 @@ def _fill(con: duckdb.DuckDBPyConnection, contract: Contract, rows: list[dict[st
         con.execute(f"INSERT INTO {qualified(contract.name)} ({names}) SELECT {values}")
 
 
-def compute(query: Query, given: Mapping[str, list[dict[str, Any]]], params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The query's rows, ordered by the contract's key, after they passed the contract's audit."""
-    contract = CONTRACTS[query.name]
+def compute(table: str, given: Mapping[str, list[dict[str, Any]]], params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The table's rows, ordered by the contract's key, after they passed the contract's audit."""
+    contract = CONTRACTS[table]
     values = {name: _moment(value) for name, value in params.items()}
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
-        for table in _needed(query, given):
-            if table.name != query.name:
-                _fill(con, table, given.get(table.name, []))
-        con.execute(f"CREATE TABLE result AS {query.bind(**values)}")
+        for other in CONTRACTS.values():
+            if other.name != table:
+                _fill(con, other, given.get(other.name, []))
+        recipe: Recipe = QUERIES[table] if table in QUERIES else COMPUTED[table].recipe(con)
+        end = values["as_of"] if "as_of" in values else values["day_end"]
+        selects = recipe.selects(con, values.get("day_start", end), end)
+        columns = ", ".join(f"{ident(column.name)} {column.type}" for column in contract.columns)
+        names = ", ".join(ident(column.name) for column in contract.columns)
+        con.execute(f"CREATE TABLE result ({columns})")
+        for select in selects:
+            con.execute(f"INSERT INTO result SELECT {names} FROM ({select})")
         audit = contracts.audit(con, contract, "result", as_of=values.get("as_of"))
         assert not [result.message for result in audit.results if not result.passed]
         order = ", ".join(ident(name) for name in contract.primary_key or contract.sort_by)
         found = con.execute(f"SELECT * FROM result ORDER BY {order}")
-        names = [column[0] for column in found.description or []]
-        assert set(names) == {column.name for column in contract.columns}
-        return [{n: aware(v) for n, v in zip(names, row, strict=True)} for row in found.fetchall()]
+        columns_found = [column[0] for column in found.description or []]
+        return [{n: aware(v) for n, v in zip(columns_found, row, strict=True)} for row in found.fetchall()]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.burn_alerts import alert_episodes_sql, alert_minutes_sql, rule_windows
 from cogniforge_pipeline.sre.burn_rate import window_sums_sql
-from cogniforge_pipeline.sre.objectives import Objective
+from cogniforge_pipeline.sre.objectives import BurnPolicy, Objective
 from cogniforge_pipeline.sre.sli import minute_counts_sql
 from tests.support.sre_counts import BAD_RATIO, START, minute, objectives, telemetry
 
@@ -91,3 +93,51 @@ def test_a_28_day_budget_pages_at_13_44_times_and_not_at_14() -> None:
     cursor = deltas(120, 10_000, {range(120): 1400})
     assert "page-1h" in episodes(cursor, objectives(BAD_RATIO, target=0.99, window="28d"), 119)
     assert "page-1h" not in episodes(cursor, objectives(BAD_RATIO, target=0.99, window="30d"), 119)
+
+
+def test_a_declared_alert_fires_only_after_its_condition_held_for_the_time_asked() -> None:
+    policy = BurnPolicy("declared", "page", "gte", Fraction(2), timedelta(minutes=5), timedelta(minutes=3))
+    found = tuple(replace(one, policies=(policy,)) for one in objectives(BAD_RATIO, target=0.9))
+    cursor = deltas(60, 1000, {range(10, 12): 900, range(30, 40): 900})
+    # 900 bad ones in five minutes' 5,000 burn at 1.8; the second minute of them makes 3.6
+    assert [row[:2] for row in episodes(cursor, found, 59)["declared"]] == [(14, 15), (34, 43)]
+
+
+def test_evidence_kept_day_by_day_gives_the_same_episodes_as_evidence_of_the_whole_time() -> None:
+    found, end = objectives(BAD_RATIO, target=0.99), minute(199)
+    cursor = deltas(200, 1000, {range(100, 130): 1000})
+    whole = episodes(cursor, found, 199)
+    held = alert_minutes_sql(found, "sums", end)
+    for number, (first, last) in enumerate(((-1, 110), (110, 120), (120, 199))):
+        part = window_sums_sql("counts", minute(first), minute(last), rule_windows(found, end))
+        days = alert_minutes_sql(found, f"({part})", minute(last))
+        cursor.execute(f"{'INSERT INTO days' if number else 'CREATE TABLE days AS'} {days}")
+    assert cursor.execute(f"FROM days EXCEPT ({held})").fetchall() == []
+    assert cursor.execute(f"({held}) EXCEPT FROM days").fetchall() == []
+    rows = cursor.execute(alert_episodes_sql("days", literal(end))).fetchall()
+    assert {row[1]: row[8:] for row in rows} == {alert: rows[0][2:] for alert, rows in whole.items()}
+
+
+def test_a_rule_that_changes_while_an_alert_fires_does_not_end_it() -> None:
+    cursor = deltas(60, 1000, {range(60): 1000})
+    month, end = objectives(BAD_RATIO, target=0.99), minute(59)
+    other = objectives(BAD_RATIO, target=0.99, window="28d")
+    for number, (found, first, last) in enumerate(((month, -1, 30), (other, 30, 59))):
+        cursor.execute(f"CREATE OR REPLACE TABLE counts AS {minute_counts_sql(found, minute(-1), end)}")
+        sums = window_sums_sql("counts", minute(first), minute(last), rule_windows(found, end))
+        days = alert_minutes_sql(found, f"({sums})", end)
+        cursor.execute(f"{'INSERT INTO days' if number else 'CREATE TABLE days AS'} {days}")
+    assert cursor.execute("SELECT count(DISTINCT factor) FROM days WHERE alert = 'page-1h'").fetchall() == [(2,)]
+    rows = cursor.execute(alert_episodes_sql("days", literal(minute(59.5)))).fetchall()
+    (page,) = (row for row in rows if row[1] == "page-1h")
+    assert page[5:8] == (14.4, minute(0), None)
+
+
+def test_minutes_of_evidence_hold_their_own_events_so_that_they_add_up() -> None:
+    found, end = objectives(BAD_RATIO, target=0.99), minute(59)
+    cursor = deltas(60, 1000, {range(60): 400})
+    episodes(cursor, found, 59)
+    rows = cursor.execute(
+        f"SELECT ts, bad, total FROM ({alert_minutes_sql(found, 'sums', end)}) WHERE alert = 'page-1h'"
+    )
+    assert sorted(rows.fetchall()) == [(minute(n), 400, 1000) for n in range(60)]

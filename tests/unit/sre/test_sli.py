@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from math import nan
 
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,11 +90,12 @@ def test_a_raw_share_is_one_event_for_each_sample() -> None:
     assert counted(cursor, objectives(failure), 1, 2) == {2: (0, 1, 1)}
 
 
-def test_a_raw_share_in_percent_is_refused_with_the_slos_name() -> None:
-    cursor = telemetry({"share": [(1, 99.5)]}, kind="gauge")
-    raw = {"ratioMetric": {"raw": source("share"), "rawType": "success"}}
-    with pytest.raises(duckdb.Error, match=r"SLO slo: a raw ratio is from 0 to 1, got 99\.5"):
-        counted(cursor, objectives(raw), 0, 1)
+def test_a_raw_share_in_percent_makes_its_minute_unknown_and_no_other() -> None:
+    cursor = telemetry({"share": [(0.5, 0.75), (1, 99.5), (2, 0.5)]}, kind="gauge")
+    for raw_type in ("success", "failure"):
+        raw = {"ratioMetric": {"raw": source("share"), "rawType": raw_type}}
+        found = counted(cursor, objectives(raw), 0, 2)
+        assert found == {1: (pytest.approx(nan, nan_ok=True), pytest.approx(nan, nan_ok=True), 2), 2: (0.5, 0.5, 1)}
 
 
 def test_a_threshold_judges_each_sample() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 import pytest
@@ -86,3 +87,27 @@ def test_a_composite_of_ratio_slices_is_the_weighted_mean() -> None:
 def test_minutes_with_a_moment_of_maintenance_have_no_events() -> None:
     found = objectives(BAD_RATIO, maintenance="2024-05-01T00:02:30Z/2024-05-01T00:07:00Z")
     assert sorted(counted(ten_minutes(), found, 0, 10)) == [1, 2, 8, 9, 10]
+
+
+@pytest.mark.parametrize("method", ["Timeslices", "RatioTimeslices"])
+def test_a_slice_with_a_share_outside_0_to_1_is_unknown_and_so_is_its_composite(method: str) -> None:
+    cursor = telemetry({"one": [(1, 1), (2, 99.5), (3, 1)], "two": [(1, 1), (2, 1), (3, 1)]}, kind="gauge")
+    slices = {"timeSliceWindow": "1m"} | ({"timeSliceTarget": 0.9} if method == "Timeslices" else {})
+    parts = [
+        {
+            "displayName": metric,
+            "target": 0.9,
+            "compositeWeight": 1,
+            "indicator": {
+                "metadata": {"name": metric},
+                "spec": {"ratioMetric": {"raw": source(metric), "rawType": "success"}},
+            },
+            **slices,
+        }
+        for metric in ("one", "two")
+    ]
+    found = objectives(None, *parts, method=method)
+    counts = counted(cursor, found, 0, 3)
+    assert [isnan(counts[n][0]) for n in (1, 2, 3)] == [False, True, False]
+    member = next(o.slo_id for o in found if not o.members)
+    assert isnan(counted(cursor, found, 0, 3, member)[2][0])
