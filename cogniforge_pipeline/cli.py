@@ -17,8 +17,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.settings import Settings, load_settings
+from cogniforge_pipeline.options import HomeOption, existing_home
+from cogniforge_pipeline.settings import load_settings
 from cogniforge_pipeline.sre import slo_commands
+from cogniforge_pipeline.sre.commands import canary_app
+from cogniforge_pipeline.sre.deploy_commands import deploy_app
 
 app = typer.Typer(
     name="cogniforge",
@@ -31,12 +34,8 @@ app.add_typer(slo_commands.app)
 out = Console()
 err = Console(stderr=True)
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home", help="The home's folder [default: $COGNIFORGE_HOME, else ./.cogniforge]", show_default=False
-    ),
-]
+app.add_typer(canary_app, name="canary")
+app.add_typer(deploy_app, name="deploy")
 
 
 def main() -> None:
@@ -79,7 +78,7 @@ def run(
     from cogniforge_pipeline import runner, summary
     from cogniforge_pipeline.definitions import open_home
 
-    opened = open_home(_existing(home))
+    opened = open_home(existing_home(home))
     with summary.Progress(err, opened) as progress:
         report = runner.run(
             opened,
@@ -103,7 +102,7 @@ def ui(
     """Start the Dagster UI and its daemon on this home."""
     from cogniforge_pipeline.ui import serve
 
-    raise typer.Exit(serve(_existing(home), port, out))
+    raise typer.Exit(serve(existing_home(home), port, out))
 
 
 @app.command()
@@ -120,7 +119,7 @@ def sql(
     """Query the lake, read-only."""
     from cogniforge_pipeline import sql_shell
 
-    sql_shell.show(_existing(home), query, at=at, form=format, output=output, console=out)
+    sql_shell.show(existing_home(home), query, at=at, form=format, output=output, console=out)
 
 
 @app.command()
@@ -137,7 +136,7 @@ def export(
     from cogniforge_pipeline.definitions import open_home
     from cogniforge_pipeline.reports.export import export_parquet, publish_duckdb
 
-    opened = open_home(_existing(home))
+    opened = open_home(existing_home(home))
     for name in table or ():
         if name not in opened.contracts:
             raise CogniforgeError(f"there is no table {name}", f"tables: {', '.join(sorted(opened.contracts))}")
@@ -171,15 +170,8 @@ def maintain(
     from cogniforge_pipeline.definitions import open_home
     from cogniforge_pipeline.lake import maintain as work
 
-    for step, count in work(open_home(_existing(home)).lake, keep_days=keep_days).items():
+    for step, count in work(open_home(existing_home(home)).lake, keep_days=keep_days).items():
         out.print(f"{step.replace('_', ' ')}: {count}")
-
-
-def _existing(home: Path | None) -> Settings:
-    settings = load_settings(home)
-    if not settings.home.is_dir():
-        raise CogniforgeError(f"there is no home at {settings.home}", f"make one with: cogniforge init {settings.home}")
-    return settings
 
 
 def _utc(moment: datetime | None) -> datetime | None:

@@ -22,6 +22,8 @@ from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
 from cogniforge_pipeline.settings import Settings, load_settings
 from cogniforge_pipeline.sources.declared import SOURCE_KIND
 from cogniforge_pipeline.sql_assets import sql_assets
+from cogniforge_pipeline.sre import announcements as sre_announcements
+from cogniforge_pipeline.sre import plots as sre_plots
 from cogniforge_pipeline.sre import tables as sre_tables
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 
@@ -30,7 +32,7 @@ KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND)
 
 def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known."""
-    return Home(settings, KINDS, sre_tables.computed())
+    return Home(settings, KINDS, sre_tables.computed(), sre_announcements.ANNOUNCERS)
 
 
 @dg.definitions
@@ -44,7 +46,7 @@ def build_definitions(home: Home) -> dg.Definitions:
     made = [
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
-        *sql_assets(home, aiops_plots.PLOTS),
+        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS}),
         *report_assets.assets(home),
     ]
     by_day = [asset for asset in made if asset.partitions_def]

@@ -5,7 +5,7 @@ Belongs here: what commands, services and Dagster steps share. Does not: any wor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -13,25 +13,34 @@ from typing import Any
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.declarations import Kind, Platform, load_platform
-from cogniforge_pipeline.events import EventLog
+from cogniforge_pipeline.events import EventLog, NewEvent
 from cogniforge_pipeline.lake import Connection, Lake
 from cogniforge_pipeline.queries import Query, load_queries
 from cogniforge_pipeline.recipes import Computed, Recipe
 from cogniforge_pipeline.settings import Settings, packaged
 
 LEDGER = "aiops.ingest_ledger"
+Announcer = Callable[[Connection], Iterable[NewEvent]]
 
 
 class Home:
     """Opens lazily: a command that needs no lake attaches none.
 
-    `kinds` are all kinds of declarations there are, `computed` the tables whose statements the domains write.
+    `kinds` are all kinds of declarations there are, `computed` the tables whose statements the domains write, and
+    `announcers` give the events that a table has to tell once it is published.
     """
 
-    def __init__(self, settings: Settings, kinds: Iterable[Kind[Any]], computed: Iterable[Computed] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        kinds: Iterable[Kind[Any]],
+        computed: Iterable[Computed] = (),
+        announcers: Mapping[str, Announcer] | None = None,
+    ) -> None:
         self.settings = settings
         self.kinds = tuple(kinds)
         self.computed = {table.name: table for table in computed}
+        self.announcers = dict(announcers or {})
         self.progress: Callable[[str, int, int], None] | None = None
 
     @cached_property
@@ -61,6 +70,11 @@ class Home:
     def platform(self) -> Platform:
         """What the platform folder declares now, with the problems found."""
         return load_platform(self.settings.platform, self.kinds)
+
+    def announce(self, table: str) -> None:
+        """Tells what a table that was just published has to tell; what was told before is not told again."""
+        if table in self.announcers:
+            self.events.publish_many(self.announcers[table](self.lake.cursor()))
 
     def recipe(self, table: str, cursor: Connection) -> Recipe:
         """How a table's rows are computed, by its SQL file or by what is declared now."""

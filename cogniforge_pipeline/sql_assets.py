@@ -57,7 +57,10 @@ def _asset(home: Home, table: Query | Computed, contract: Contract, plot: outcom
 
         def work() -> Outcome:
             recipe = home.recipe(table.name, home.lake.cursor())
-            return materialize_recipe(home.lake, contract, recipe, home.facts(recipe), wanted)
+            outcome = materialize_recipe(home.lake, contract, recipe, home.facts(recipe), wanted)
+            if outcome.publication:
+                home.announce(table.name)
+            return outcome
 
         yield from outcomes.report(context, home, contract, work, plot=plot)
 

@@ -20,6 +20,7 @@ from cogniforge_pipeline.runner import Report
 from cogniforge_pipeline.sqltext import literal
 
 STYLES = {"healthy": "green", "degraded": "yellow", "critical": "bold red", "unknown": "dim"}
+BUDGET_STYLES = {"ok": "green", "warning": "yellow", "exhausted": "bold red", "no_data": "dim"}
 SHOWN = 8
 SHOWN_DAYS = 7
 _ORDER = "CASE status WHEN 'critical' THEN 0 WHEN 'degraded' THEN 1 WHEN 'unknown' THEN 2 ELSE 3 END"
@@ -71,7 +72,7 @@ class Progress:
 
 
 def show(console: Console, home: Home, report: Report) -> None:
-    """Prints services and their health, the top anomalies, failed checks and steps, and where to look next."""
+    """Prints services and their health, the top anomalies, error budgets, failed checks and steps, and where to look next."""
     cursor = home.lake.cursor()
     services = cursor.execute(
         "SELECT service, status, active_anomalies, reason, as_of FROM aiops.service_health "
@@ -87,6 +88,7 @@ def show(console: Console, home: Home, report: Report) -> None:
         if len(services) > 3 * SHOWN:
             console.print(f"[dim]and {len(services) - 3 * SHOWN} more[/]")
         _anomalies(console, home, services[0][4])
+        _budgets(console, home)
     else:
         console.print("No telemetry yet: declare a source in platform/sources, or drop a file into landing/.")
     _failures(console, report)
@@ -117,6 +119,31 @@ def _anomalies(console: Console, home: Home, as_of: datetime) -> None:
     )
     for service, metric, since, buckets, score in rows:
         table.add_row(escape(service), escape(metric), f"{since:%m-%d %H:%M}", str(buckets), f"{score:.1f}")
+    console.print(table)
+
+
+def _budgets(console: Console, home: Home) -> None:
+    cursor = home.lake.cursor()
+    rows = cursor.execute(
+        "SELECT b.slo_id, b.service, b.target, b.remaining, b.status, b.exhaustion_at, f.firing "
+        "FROM sre.error_budgets AS b LEFT JOIN ("
+        "SELECT slo_id, string_agg(alert, ', ' ORDER BY alert) AS firing FROM sre.alerts WHERE cleared_at IS NULL "
+        f"GROUP BY slo_id) AS f USING (slo_id) ORDER BY b.remaining NULLS LAST, b.slo_id LIMIT {SHOWN}"
+    ).fetchall()
+    if not rows:
+        return
+    table = Table("objective", "service", "target", "budget left", "lasts until", "alerts", title="Error budgets")
+    for slo_id, service, target, remaining, status, until, firing in rows:
+        left = "no events" if remaining is None else f"[{BUDGET_STYLES[status]}]{remaining:.1%}[/]"
+        lasts = f"{until:%m-%d %H:%M}" if until else ""
+        table.add_row(
+            escape(slo_id),
+            escape(service),
+            f"{target:.4%}".rstrip("0%").rstrip(".") + "%",
+            left,
+            lasts,
+            f"[bold red]{escape(firing)}[/]" if firing else "",
+        )
     console.print(table)
 
 

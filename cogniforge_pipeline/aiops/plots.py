@@ -1,19 +1,16 @@
 """Charts of AIOps tables for the UI and the report, as Altair values. Times are UTC.
 
-Belongs here: small queries and their charts. Does not: rendering (`metadata.py`).
+Belongs here: small queries and their charts. Does not: rendering (`outcomes.py`).
 """
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
+from cogniforge_pipeline.charts import BLUE, RED, WIDTH, chart_rows
 from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.publish import Publication, midnight
 from cogniforge_pipeline.sqltext import literal
-
-BLUE, RED = "#1565c0", "#c62828"
-WIDTH = 620
 
 
 def worst_series(cursor: Connection, published: Publication) -> Any:
@@ -24,7 +21,7 @@ def worst_series(cursor: Connection, published: Publication) -> Any:
     if day is None:
         return None
     start = literal(midnight(day))
-    rows = _rows(
+    rows = chart_rows(
         cursor,
         f"WITH day AS (SELECT * FROM aiops.anomaly_scores WHERE ts >= {start} AND ts < {start} + INTERVAL 1 DAY), "
         "worst AS (SELECT series_id FROM day GROUP BY ALL ORDER BY max(score) DESC, series_id LIMIT 1) "
@@ -47,11 +44,11 @@ def health(cursor: Connection, _: Publication) -> Any:
     """How many readings of each service were anomalous in each hour of the day before `as_of`, and its status."""
     import altair as alt
 
-    services = _rows(cursor, "SELECT service, status, as_of FROM aiops.service_health")
+    services = chart_rows(cursor, "SELECT service, status, as_of FROM aiops.service_health")
     if not services:
         return None
     as_of = literal(services[0]["as_of"])
-    found = _rows(
+    found = chart_rows(
         cursor,
         "SELECT s.service, time_bucket(INTERVAL 1 HOUR, a.ts) AS hour, count_if(a.is_anomaly) AS anomalous "
         "FROM aiops.anomaly_scores AS a JOIN aiops.series AS s USING (series_id) "
@@ -81,18 +78,6 @@ def health(cursor: Connection, _: Publication) -> Any:
 def _top(rows: list[dict[str, Any]]) -> int:
     """The end of the colour scale: an hour with one strange reading must not look like an outage."""
     return max(12, *(int(row["anomalous"]) for row in rows))
-
-
-def _rows(cursor: Connection, query: str) -> list[dict[str, Any]]:
-    found = cursor.execute(query)
-    names = [column[0] for column in found.description or []]
-    return [
-        {
-            name: value.astimezone(UTC).isoformat() if hasattr(value, "astimezone") else value
-            for name, value in zip(names, row, strict=True)
-        }
-        for row in found.fetchall()
-    ]
 
 
 PLOTS = {"aiops.anomaly_scores": worst_series, "aiops.service_health": health}

@@ -1,12 +1,13 @@
 """Charts of the mesh's tables for the UI and the report, as Altair values.
 
-Belongs here: small queries and their charts. Does not: rendering (`metadata.py`).
+Belongs here: small queries and their charts. Does not: rendering (`outcomes.py`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from cogniforge_pipeline.charts import BLUE, RED
 from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.publish import QUALITY, Publication
 
@@ -27,9 +28,9 @@ def quality(cursor: Connection, _: Publication) -> Any:
     scale = alt.Scale(type="symlog", domainMin=0)
     counts = [0, 10, 1_000, 100_000, 10_000_000]
     ticks = alt.Axis(values=counts, labelExpr="format(datum.value, ',')", title="rows")
-    volume = base.mark_bar(color="#1565c0").encode(y=product, x=alt.X("rows:Q", scale=scale, axis=ticks))
+    volume = base.mark_bar(color=BLUE).encode(y=product, x=alt.X("rows:Q", scale=scale, axis=ticks))
     share = alt.Axis(format="~%", tickCount=4, title="share of the rows")
-    errors = base.mark_bar(color="#c62828").encode(
+    errors = base.mark_bar(color=RED).encode(
         y=alt.Y("product:N", title=None, axis=None),
         x=alt.X("error rate:Q", axis=share, scale=alt.Scale(domainMin=0, domainMax=_top(values))),
     )

@@ -62,6 +62,8 @@ def load_platform(folder: Path, kinds: Iterable[Kind[Any]]) -> Platform:
                 message = f"expected a file ending in {allowed}, got {suffix or file.name!r}"
                 problems.append(Problem(path, message, "rename or remove it"))
     kept, clashes = _without_duplicates(declarations)
+    for kind in kinds:
+        problems += kind.between([declaration for declaration in kept if declaration.kind == kind.name])
     problems = sorted([*problems, *clashes], key=lambda p: (p.path, p.line or 0, p.column or 0))
     return Platform(folder, names, tuple(kept), tuple(problems), tuple(companions))
 

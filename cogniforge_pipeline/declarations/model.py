@@ -34,7 +34,7 @@ class Kind(Generic[M]):
     `folder` is a folder of `platform/` ("sources") or one file there ("topology.yaml"). `key` gives the name
     of a declaration, unique within the kind. With `plural` a file may hold several: documents parted by
     `---`, or a list. `companions` are suffixes (".rego") of other files that may lie in the folder; see
-    `Platform.companions`.
+    `Platform.companions`. `between` gives what is wrong between valid declarations, such as a name that leads nowhere.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Kind(Generic[M]):
     key: Callable[[M], str] = attrgetter("name")
     plural: bool = True
     companions: tuple[str, ...] = ()
+    between: Callable[[Sequence[Declaration[M]]], Sequence[Problem]] = lambda _: ()
 
     @property
     def is_file(self) -> bool:

@@ -141,7 +141,7 @@ def report_window(window: Window) -> Window:
 
 
 def _row(objective: Objective, start: datetime, end: datetime, elapsed: float, rolling: bool) -> str:
-    values = [
+    values: list[str | float | datetime] = [
         objective.slo_id,
         objective.service,
         float(objective.target),

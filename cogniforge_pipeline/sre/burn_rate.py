@@ -38,6 +38,9 @@ WINDOWS: Mapping[str, timedelta] = {
 SCALE = 1_000_000
 """What sums are counted in: millionths of an event."""
 
+_BLOCK = 16
+"""Grids start and end at multiples of it: DuckDB adds up frames from its trees of 16, several times faster so."""
+
 
 def window_name(length: timedelta) -> str:
     """How columns name a window: 5m, 1h, 3d. Raises ValueError unless it is a whole number of minutes above 0."""
@@ -82,14 +85,13 @@ WITH kept AS MATERIALIZED (
     FROM {counts}
     WHERE minute > to_timestamp({(first - longest) * 60}) AND minute <= to_timestamp({last * 60})
 ),
-slos AS MATERIALIZED (
-    SELECT slo_id, row_number() OVER () AS slo, first
-    FROM (SELECT slo_id, min(minute) AS first FROM kept GROUP BY slo_id)
+numbered AS MATERIALIZED (
+    SELECT slo_id, row_number() OVER () AS slo, seen FROM (SELECT slo_id, min(minute) AS seen FROM kept GROUP BY slo_id)
 ),
 gaps AS MATERIALIZED (
-    SELECT slo, first, minute AS until, greatest(epoch_us(gap.since) // 60000000, {first - longest}) AS since,
+    SELECT slo, minute AS until, greatest(epoch_us(gap.since) // 60000000, {first - longest}) AS since,
         {_millionths("gap.bad")} AS bad, {_millionths("gap.total")} AS total
-    FROM (SELECT slo_id, minute, unnest(gaps) AS gap FROM kept WHERE gaps IS NOT NULL) JOIN slos USING (slo_id)
+    FROM (SELECT slo_id, minute, unnest(gaps) AS gap FROM kept WHERE gaps IS NOT NULL) JOIN numbered USING (slo_id)
 ),
 crossing AS (
     SELECT slo, minute, CAST(sum(bad) AS BIGINT) AS bad, CAST(sum(total) AS BIGINT) AS total
@@ -100,24 +102,23 @@ held AS (
     FROM (SELECT slo, since, unnest(range(since + {shortest}, until)) AS minute, bad, total FROM gaps)
     GROUP BY slo, minute
 ),
-events AS (
-    SELECT slo, minute, bad, total FROM kept JOIN slos USING (slo_id)
-    UNION ALL SELECT slo, min(since), 0, 0 FROM gaps GROUP BY slo, first HAVING min(since) < first
+slos AS MATERIALIZED (
+    SELECT slo, slo_id, least(seen, since) AS first
+    FROM numbered LEFT JOIN (SELECT slo, min(since) AS since FROM gaps GROUP BY slo) USING (slo)
 ),
-running AS MATERIALIZED (
-    SELECT slo, minute, bad, total, CAST(sum(bad) OVER so_far AS BIGINT) AS bad_all,
-        CAST(sum(total) OVER so_far AS BIGINT) AS total_all, lead(minute, 1, {last + 1}) OVER by_minute AS next
-    FROM events WINDOW by_minute AS (PARTITION BY slo ORDER BY minute), so_far AS (by_minute ROWS UNBOUNDED PRECEDING)
+grid AS (
+    SELECT slo, unnest(range(first // {_BLOCK} * {_BLOCK}, {(last // _BLOCK + 1) * _BLOCK})) AS minute FROM slos
 ),
-dense AS (
-    SELECT slo, minute, bad, total, bad_all, total_all FROM running
-    UNION ALL
-    SELECT slo, unnest(range(minute + 1, next)), 0, 0, bad_all, total_all FROM running WHERE next > minute + 1
+summed AS (
+    SELECT grid.slo, grid.minute, coalesce(e.bad, 0) AS bad, coalesce(e.total, 0) AS total,
+        CAST(sum(e.bad) OVER so_far AS BIGINT) AS bad_all, CAST(sum(e.total) OVER so_far AS BIGINT) AS total_all
+    FROM grid LEFT JOIN (SELECT slo, minute, bad, total FROM kept JOIN slos USING (slo_id)) AS e USING (slo, minute)
+    WINDOW so_far AS (PARTITION BY grid.slo ORDER BY grid.minute ROWS UNBOUNDED PRECEDING)
 ),
 based AS (
-    SELECT slo, minute, d.bad, d.total, bad_all, total_all, bad_all + coalesce(c.bad, 0) AS bad_base,
-        total_all + coalesce(c.total, 0) AS total_base
-    FROM dense AS d LEFT JOIN crossing AS c USING (slo, minute)
+    SELECT slo, minute, s.bad, s.total, coalesce(bad_all, 0) AS bad_all, coalesce(total_all, 0) AS total_all,
+        coalesce(bad_all, 0) + coalesce(c.bad, 0) AS bad_base, coalesce(total_all, 0) + coalesce(c.total, 0) AS total_base
+    FROM summed AS s LEFT JOIN crossing AS c USING (slo, minute)
 ),
 lagged AS (
     SELECT slo, minute, bad, total, bad_all, total_all,
@@ -127,7 +128,7 @@ lagged AS (
 SELECT slo_id, minute, g.bad, g.total,
     {sums}
 FROM lagged AS g LEFT JOIN held AS h USING (slo, minute) JOIN slos USING (slo)
-WHERE minute > {first}"""
+WHERE minute > {first} AND minute >= first AND minute <= {last}"""
 
 
 def burn_rates_sql(

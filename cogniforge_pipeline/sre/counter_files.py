@@ -110,7 +110,7 @@ def _read(scan: str, types: dict[str, str], labels: list[str]) -> str:
     )
     value = "try_cast(value AS DOUBLE)"
     return f"""
-SELECT line, series, moment AS ts, number AS value, * LIKE 'label\\_%' ESCAPE '\\',
+SELECT * EXCLUDE (ts_raw, value_raw, moment, number), moment AS ts, number AS value,
     CASE WHEN moment IS NULL THEN coalesce(CAST(ts_raw AS VARCHAR), '') END AS bad_ts,
     CASE WHEN value_raw IS NOT NULL AND CAST(value_raw AS VARCHAR) <> '' AND (number IS NULL OR isinf(number))
         THEN CAST(value_raw AS VARCHAR) END AS bad_value

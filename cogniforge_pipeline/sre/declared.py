@@ -52,9 +52,7 @@ def declared_slos(cursor: Connection) -> Slos:
         broken = [member.slo_id for member in objective.members if member.slo_id in wrong]
         if broken:
             wrong[objective.slo_id] = f"its member {broken[0]} is not computable"
-    objectives = tuple(
-        replace(o, not_computable=wrong[o.slo_id]) if o.slo_id in wrong else o for o in found.objectives
-    )
+    objectives = tuple(replace(o, not_computable=wrong[o.slo_id]) if o.slo_id in wrong else o for o in found.objectives)
     return Slos(objectives, found.refused, found.problems, tuple(sorted(tables)))
 
 

@@ -95,6 +95,7 @@ class RecordedRows:
         return {"type": "recorded", "measure": self.measure}
 
 
+SLICES = 3
 Source = Ratio | Raw | Threshold | SqlQuery | RecordedRows
 
 
@@ -177,13 +178,18 @@ class Objective:
         return (end - start) * self.budget.numerator / self.budget.denominator
 
     def alert_rules(self, as_of: datetime) -> list[AlertRule]:
-        """The alerts that count at `as_of`: a calendar window has its real length, so that factors follow it."""
+        """The alerts that count at `as_of`: a calendar window has its real length, so that factors follow it.
+
+        With time slices a short window holds at least SLICES of them: of a single slice each good one in the middle
+        of an incident would clear the alert, and the next bad one page again.
+        """
         start, end = window_at(self.window, as_of)
+        least = SLICES * timedelta(seconds=self.slice_seconds or 0)
         if not self.policies:
             return [
-                AlertRule(f"{severity}-{_spelled(long)}", severity, share, long, short, factor)
+                AlertRule(f"{severity}-{_spelled(long)}", severity, share, long, max(short, least), factor)
                 for severity, share, long, short, factor in alert_windows(end - start)
-                if severity in self.alert_severities
+                if severity in self.alert_severities and least < long
             ]
         return [
             AlertRule(

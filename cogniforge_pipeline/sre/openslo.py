@@ -13,7 +13,7 @@ What OpenSLO has no word for stands in annotations of the SLO, as text:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails
 
-from cogniforge_pipeline.declarations import Kind
+from cogniforge_pipeline.declarations import Declaration, Kind, Problem
 from cogniforge_pipeline.sre.alert_policies import AnyPolicy, Condition, Policy, Target
 from cogniforge_pipeline.sre.indicators import Indicator, InlineIndicator
 from cogniforge_pipeline.sre.openslo_common import (
@@ -202,7 +202,13 @@ def registry_name(document: OpenSLO) -> str:
     return root.metadata.name if isinstance(root, SLODocument) else f"{root.kind}:{root.metadata.name}"
 
 
-OPENSLO_KIND = Kind("slo", "slos", OpenSLO, key=registry_name)
+def _between(declarations: Sequence[Declaration[OpenSLO]]) -> Sequence[Problem]:
+    from cogniforge_pipeline.sre.resolve import resolve  # which reads documents, and so comes after this module
+
+    return resolve(declarations).problems
+
+
+OPENSLO_KIND = Kind("slo", "slos", OpenSLO, key=registry_name, between=_between)
 """`platform/slos/*.yaml`."""
 
 

@@ -18,7 +18,9 @@ from rich.table import Table
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.settings import Settings, load_settings
 
-app = typer.Typer(name="slo", help="Objectives: burn rates, imports, and the gate before a release.", no_args_is_help=True)
+app = typer.Typer(
+    name="slo", help="Objectives: burn rates, imports, and the gate before a release.", no_args_is_help=True
+)
 
 HomeOption = Annotated[
     Path | None,

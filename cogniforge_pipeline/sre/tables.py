@@ -23,7 +23,6 @@ from cogniforge_pipeline.sre.budgets import error_budgets_sql, slo_reports_sql
 from cogniforge_pipeline.sre.burn_alerts import alert_minutes_sql, rule_windows
 from cogniforge_pipeline.sre.burn_rate import WINDOWS, burn_rates_sql, window_sums_sql
 from cogniforge_pipeline.sre.declared import declared_slos
-from cogniforge_pipeline.sre.objectives import Objective
 from cogniforge_pipeline.sre.sli import REACH, minute_counts_sql
 
 MINUTE = timedelta(minutes=1)
@@ -181,9 +180,7 @@ def _value(value: object) -> str:
 
 def _last_minute(cursor: Connection, start: datetime, end: datetime) -> datetime | None:
     """The newest measured minute from `start` to before `end`: nothing is claimed about later ones."""
-    row = cursor.execute(
-        f"SELECT max(ts) FROM {SLI} WHERE ts >= {literal(start)} AND ts < {literal(end)}"
-    ).fetchone()
+    row = cursor.execute(f"SELECT max(ts) FROM {SLI} WHERE ts >= {literal(start)} AND ts < {literal(end)}").fetchone()
     return row[0].astimezone(UTC) if row and row[0] else None
 
 
