@@ -19,6 +19,7 @@ Keep this folder in git. Every file is checked by `cogniforge doctor`, which nam
 | --- | --- |
 | `sources/*.yaml` | where telemetry comes from: files, OTLP, Prometheus, this host |
 | `topology.yaml` | services and what they depend on |
+| `slos/*.yaml` | service level objectives (OpenSLO v1) |
 
 Files dropped into `../landing/` (CSV, Parquet or JSON Lines with the columns `timestamp`, `service`, `metric` and
 `value`) are read without any declaration.
@@ -53,6 +54,26 @@ type: host
 # step: 1m
 # lookback: 1d
 # service_label: job
+""",
+    "platform/slos/examples.yaml": """\
+# Remove the # in front of what fits, and change it. `cogniforge slo import` makes such files of Sloth's.
+
+# --- 99.9 % of requests without an error, over 30 days
+# apiVersion: openslo/v1
+# kind: SLO
+# metadata: {name: api-availability}
+# spec:
+#   service: api
+#   indicator:
+#     metadata: {name: api-errors}
+#     spec:
+#       ratioMetric:
+#         counter: true
+#         bad: {metricSource: {type: cogniforge, spec: {metric: http_requests_total, labels: ['code=~"5.."']}}}
+#         total: {metricSource: {type: cogniforge, spec: {metric: http_requests_total}}}
+#   timeWindow: [{duration: 30d, isRolling: true}]
+#   budgetingMethod: Occurrences
+#   objectives: [{target: 0.999}]
 """,
     "platform/topology.yaml": """\
 # Services, how important each one is (tier 1 most), who owns it, and which others it calls.

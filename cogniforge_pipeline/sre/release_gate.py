@@ -18,7 +18,7 @@ from typing import Any
 
 from cogniforge_pipeline.sre.budget_policy import CATEGORIES, PolicyInForce, Step
 
-ORDINARY = "ordinary"
+NORMAL = "normal"
 """Any change that is neither P0 nor about security."""
 
 _OVERRIDDEN = "overridden"
@@ -91,7 +91,7 @@ class Gate:
     frozen: bool
     reasons: tuple[str, ...]
     actions: tuple[str, ...] = ()
-    allowed_changes: tuple[str, ...] = (ORDINARY, *CATEGORIES)
+    allowed_changes: tuple[str, ...] = (NORMAL, *CATEGORIES)
     budget_remaining: float | None = None
     worst_slo_id: str | None = None
     page_alerts: int = 0
@@ -148,7 +148,7 @@ def decide(
         reasons.append(f"{worst[1]}: {1 - worst[0]:.1%} of its error budget is left, the least of the service's SLOs")
     if not budgets:
         reasons.append("no SLO of the service has a budget; that stops nothing")
-    through: tuple[str, ...] = (ORDINARY, *CATEGORIES)
+    through: tuple[str, ...] = (NORMAL, *CATEGORIES)
     if freezes:
         through = tuple(c for c in CATEGORIES if all(c in step.allowed for step in freezes))
         but = f" but {' and '.join(through)} ones" if through else ""
@@ -187,10 +187,10 @@ def with_overrides(gate: Gate, overrides: Sequence[Override], moment: datetime) 
     return replace(gate, override=lifting, reasons=tuple(reasons))
 
 
-def may_deploy(gate: Gate, change_type: str = ORDINARY) -> bool:
-    """Whether a change of this type may go: ordinary, p0 or security. Raises ValueError for another type."""
-    if change_type not in (ORDINARY, *CATEGORIES):
-        raise ValueError(f"expected one of {', '.join((ORDINARY, *CATEGORIES))}, got {change_type!r}")
+def may_deploy(gate: Gate, change_type: str = NORMAL) -> bool:
+    """Whether a change of this type may go: normal, p0 or security. Raises ValueError for another type."""
+    if change_type not in (NORMAL, *CATEGORIES):
+        raise ValueError(f"expected one of {', '.join((NORMAL, *CATEGORIES))}, got {change_type!r}")
     return gate.allowed or change_type in gate.allowed_changes
 
 

@@ -5,8 +5,9 @@ Belongs here: arguments and printing. Does not: the work.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,19 +17,21 @@ from rich.markup import escape
 from rich.table import Table
 
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.settings import Settings, load_settings
+from cogniforge_pipeline.options import HomeOption, JsonOption, existing_home, print_json
 
 app = typer.Typer(
     name="slo", help="Objectives: burn rates, imports, and the gate before a release.", no_args_is_help=True
 )
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home", help="The home's folder [default: $COGNIFORGE_HOME, else ./.cogniforge]", show_default=False
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+class ChangeType(StrEnum):
+    """What a change is, as `release_gate.may_deploy` takes it."""
+
+    NORMAL = "normal"
+    P0 = "p0"
+    SECURITY = "security"
+
+
 _FAST, _SLOW = 6.0, 1.0
 
 
@@ -48,7 +51,7 @@ def burn(
 
     report = burn_from_files(counters, slo, None if at is None else moment_of(at))
     if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=2, allow_nan=False))
+        print_json(report.to_json())
         return
     console = Console()
     table = Table(title=f"Burn rates at {report.at:%Y-%m-%d %H:%M} UTC", title_justify="left")
@@ -88,7 +91,7 @@ def import_files(
 
     if home is not None and output is not None:
         raise CogniforgeError("expected either --home or --output, not both", "leave out one of them")
-    folder = output if output is not None else _existing(home).platform / "slos"
+    folder = output if output is not None else existing_home(home).platform / "slos"
     slos = convert(files, service_label=service_label)
     console = Console(soft_wrap=True)
     for slo, path in zip(slos, write(slos, folder, force=force), strict=True):
@@ -97,11 +100,67 @@ def import_files(
             console.print(f"    [yellow]![/] {escape(loss)}")
 
 
-def _existing(home: Path | None) -> Settings:
-    settings = load_settings(home)
-    if not settings.home.is_dir():
-        raise CogniforgeError(f"there is no home at {settings.home}", f"make one with: cogniforge init {settings.home}")
-    return settings
+@app.command()
+def gate(
+    service: Annotated[str, typer.Argument(help="The service that is to be deployed.")],
+    home: HomeOption = None,
+    change_type: Annotated[ChangeType, typer.Option(help="What kind of change it is.")] = ChangeType.NORMAL,
+    as_json: JsonOption = False,
+) -> None:
+    """May a service deploy now, and why not. Exit code 0: yes, 1: no.
+
+    Answers from the newest run's sre.release_gates and the overrides that are in force now.
+    """
+    from cogniforge_pipeline.home import Home
+    from cogniforge_pipeline.sre.release_gate import may_deploy
+    from cogniforge_pipeline.sre.release_gates import gate_of
+
+    opened = Home(existing_home(home), ())
+    cursor = opened.lake.cursor()
+    with opened.lake.explained():
+        found = gate_of(cursor, service, datetime.now(UTC))
+    may = may_deploy(found, change_type)
+    if as_json:
+        print_json({**found.to_row(), "change_type": str(change_type), "may_deploy": may})
+    else:
+        console = Console(soft_wrap=True)
+        verdict = "[bold green]may deploy[/]" if may else "[bold red]may not deploy[/]"
+        kind = "" if change_type == ChangeType.NORMAL else f" a {change_type} change"
+        console.print(f"[bold]{escape(service)}[/] {verdict}{kind} (decided for {found.as_of:%Y-%m-%d %H:%M} UTC)")
+        for reason in found.reasons:
+            console.print(f"  {escape(reason)}")
+        for action in found.actions:
+            console.print(f"  [yellow]→[/] {escape(action)}")
+    if not may:
+        raise typer.Exit(1)
+
+
+@app.command()
+def override(
+    service: Annotated[str, typer.Argument(help="The service whose gate is to be opened.")],
+    category: Annotated[str, typer.Option(help="p0 or security")],
+    by: Annotated[str, typer.Option(help="Who answers for it.")],
+    why: Annotated[str, typer.Option(help="The reason.")],
+    home: HomeOption = None,
+    hours: Annotated[float, typer.Option(help="How long it counts.")] = 4,
+) -> None:
+    """Open a frozen release gate for P0 or security changes, recorded with who and why."""
+    from cogniforge_pipeline.home import Home
+    from cogniforge_pipeline.sre.release_gates import gate_of, record_override
+
+    opened = Home(existing_home(home), ())
+    made = record_override(opened, service, category=category, who=by, why=why, lasts=timedelta(hours=hours))
+    console = Console(soft_wrap=True)
+    console.print(f"[green]✓[/] {escape(service)}: {category} changes until {made.until:%Y-%m-%d %H:%M} UTC")
+    try:
+        found = gate_of(opened.lake.cursor(), service, made.created_at)
+    except CogniforgeError as error:
+        console.print(f"  [yellow]![/] {escape(error.message)} yet: {escape(error.hint or '')}")
+        return
+    if not found.frozen:
+        console.print("  [dim]its gate is not frozen[/]")
+    elif found.override is None:
+        console.print(f"  [yellow]![/] it does not count: {escape(found.policy)} lets no {category} change through")
 
 
 def _rate(rate: float | None) -> str:

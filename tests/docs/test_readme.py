@@ -14,6 +14,7 @@ import pytest
 
 from cogniforge_pipeline.declarations import load_platform
 from cogniforge_pipeline.sources.declared import SOURCE_KIND
+from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -64,9 +65,8 @@ def test_its_commands_run_one_after_another(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
 
-def test_its_query_gives_the_output_it_shows(shop: Path) -> None:
-    query = blocks("sql")[0]
-    shown = blocks("text")[0]
+@pytest.mark.parametrize("query, shown", zip(blocks("sql"), blocks("text"), strict=True))
+def test_its_queries_give_the_output_it_shows(shop: Path, query: str, shown: str) -> None:
     done = run(cogniforge("sql", "--home", str(shop), query), shop)
     assert done.returncode == 0, done.stderr
     assert [line.rstrip() for line in done.stdout.splitlines()] == [line.rstrip() for line in shown.splitlines()]
@@ -82,6 +82,12 @@ def test_its_sources_are_valid(tmp_path: Path) -> None:
         "prometheus",
         "host",
     ]
+
+
+def test_its_objectives_are_valid(tmp_path: Path) -> None:
+    (tmp_path / "slos").mkdir()
+    (tmp_path / "slos" / "readme.yaml").write_text(blocks("yaml")[1], encoding="utf-8")
+    assert load_platform(tmp_path, [OPENSLO_KIND]).check().of(OPENSLO_KIND)
 
 
 def test_every_file_it_links_to_is_there() -> None:
