@@ -8,14 +8,17 @@ share of the period. As minutes, the budget is B of the period's length. The bud
 last day, for remaining * period / r (Google SRE Workbook, "Alerting on SLOs"); at r <= 1 a rolling budget never ends,
 for what is spent comes back, and a calendar one lasts if that is after the period's end.
 
-An incident is a stretch in which the service burnt its budget over 5 minutes faster than INCIDENT_RATE; stretches less
-than INCIDENT_GAP minutes apart are one.
+An incident is a stretch in which the service burnt its budget over 5 minutes faster than INCIDENT_RATE; stretches at
+most INCIDENT_GAP minutes apart are one. It begins 5 minutes before the first such moment.
+
+What a counter grew while no sample was taken counts in the minute of the next sample, in whichever window that is; burn
+rates leave it out where their window starts within that time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.objectives import Objective
@@ -25,6 +28,8 @@ INCIDENT_RATE = 6.0
 """The factor of the slower page at 30 days: 5 % of the budget in 6 hours."""
 INCIDENT_GAP = 30
 INCIDENTS = 5
+RATE_AGE = timedelta(minutes=15)
+"""The newest burn rates stand for a moment up to so much later, for samples of an SLO may come more rarely."""
 WARNING = 0.2
 """A budget with less than this left is in warning."""
 
@@ -74,12 +79,16 @@ incidents AS (
         'share': c.bad / n.total / s.budget * s.elapsed}} ORDER BY c.bad DESC, c.started_at)[:{INCIDENTS}] AS incidents
     FROM costs AS c JOIN counted AS n USING (slo_id) JOIN slos AS s USING (slo_id) WHERE n.total > 0 GROUP BY ALL
 ),
+newest AS (
+    SELECT slo_id, max(ts) AS ts, arg_max({{'burn_1h': burn_1h, 'burn_1d': burn_1d}}, ts) AS rate FROM {rates}
+    WHERE ts > {literal(as_of - RATE_AGE)} AND ts <= {literal(as_of)} GROUP BY slo_id
+),
 measured AS (
-    SELECT s.*, n.good, n.bad, n.total, n.good / nullif(n.total, 0) AS sli, i.incidents, r.burn_1h, r.burn_1d,
+    SELECT s.*, n.good, n.bad, n.total, n.good / nullif(n.total, 0) AS sli, i.incidents, r.rate.burn_1h, r.rate.burn_1d,
         n.bad / nullif(n.total, 0) / s.budget * s.elapsed AS consumed, date_diff('second', window_start, window_end)
             / 60.0 AS minutes
     FROM slos AS s LEFT JOIN counted AS n USING (slo_id) LEFT JOIN incidents AS i USING (slo_id)
-    LEFT JOIN {rates} AS r ON r.slo_id = s.slo_id AND r.ts = {literal(as_of)}
+    LEFT JOIN newest AS r USING (slo_id)
 ),
 lasting AS (
     SELECT *, CASE WHEN burn_1d > 0 AND consumed < 1 AND (NOT rolling OR burn_1d > 1)
@@ -104,12 +113,13 @@ def slo_reports_sql(
 ) -> str:
     """A SELECT of each objective's calendar periods with a moment in (first, as_of]: the rows of `sre.slo_reports`.
 
-    The periods are those of a window that is aligned to the calendar and at least a day long, else calendar months
+    `as_of` is taken down to the quarter of an hour, for what is counted ends with one. The periods are those of a window that is aligned to the calendar and at least a day long, else calendar months
     of the window's zone. `quarters` is a relation in the columns of `sre.sli_15m`. Raises ValueError without
     objectives.
     """
+    as_of = utc(as_of) - (utc(as_of) - datetime(1970, 1, 1, tzinfo=UTC)) % timedelta(minutes=15)
     rows = [
-        _row(objective, start, end, min(1.0, (utc(as_of) - start) / (end - start)), objective.window.rolling)
+        _row(objective, start, end, min(1.0, (as_of - start) / (end - start)), objective.window.rolling)
         for objective in objectives
         for start, end in periods_between(report_window(objective.window), first, as_of)
     ]
@@ -123,9 +133,9 @@ counted AS (
     SELECT slo_id, period_start, sum(good) AS good, greatest(sum(bad), 0) AS bad, sum(total) AS total,
         sum(minutes) * any_value(p.unit) AS minutes
     FROM {quarters} AS q JOIN periods AS p USING (slo_id)
-    WHERE q.ts > p.period_start AND q.ts <= least(p.period_end, {literal(utc(as_of))}) GROUP BY ALL
+    WHERE q.ts > p.period_start AND q.ts <= least(p.period_end, {literal(as_of)}) GROUP BY ALL
 )
-SELECT slo_id, service, period_start, period_end, period_end <= {literal(utc(as_of))} AS is_complete, target,
+SELECT slo_id, service, period_start, period_end, period_end <= {literal(as_of)} AS is_complete, target,
     coalesce(good, 0) AS good, coalesce(bad, 0) AS bad, coalesce(total, 0) AS total, good / nullif(total, 0) AS sli,
     good / nullif(total, 0) >= target AS is_met, bad / nullif(total, 0) / budget * elapsed AS consumed,
     date_diff('second', period_start, period_end) / 60.0 * budget AS budget_minutes,

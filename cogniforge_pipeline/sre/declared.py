@@ -5,6 +5,7 @@ Belongs here: reading the registry, and trying the SELECTs of objectives. Does n
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -57,10 +58,29 @@ def declared_slos(cursor: Connection) -> Slos:
 
 
 def _read(cursor: Connection, query: str) -> tuple[str, ...]:
-    """The tables of a SELECT that the lake can plan. SLOs may not be made of what is made of SLOs."""
+    """The tables of a SELECT that the lake can compute. SLOs may not be made of what is made of SLOs."""
     tables = tables_of(query)
     own = [table for table in tables if table.startswith("sre.")]
     if own:
         raise QueryInvalid(f"it reads {own[0]}, which is made of SLOs", "read the tables that it is made of")
-    cursor.execute(f"EXPLAIN SELECT ts, good, total FROM ({query}\n)")
+    known = {name for (name,) in cursor.execute(_TABLES).fetchall()}
+    unknown = [table for table in tables if table not in known]
+    if unknown:
+        raise QueryInvalid(
+            f"it reads {unknown[0]}, which is no table of the lake", "see `cogniforge sql 'SHOW ALL TABLES'`"
+        )
+    types = cursor.execute(f"DESCRIBE SELECT ts, good, total FROM ({query.strip().rstrip(';')}\n)").fetchall()
+    for name, found, *_ in types:
+        # a text may or may not be a number, and one that is not would stop all other SLOs, too
+        expected = "a TIMESTAMPTZ" if name == "ts" else "a number"
+        if not (_TIMES if name == "ts" else _NUMBERS).fullmatch(found):
+            raise QueryInvalid(f"expected {expected} in its column {name}, got {found}", "use TRY_CAST")
     return tables
+
+
+_TIMES = re.compile(r"DATE|TIMESTAMP.*")
+_NUMBERS = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*|BOOLEAN")
+_TABLES = (
+    "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
+    "WHERE database_name = current_catalog() AND schema_name <> 'quarantine'"
+)

@@ -4,7 +4,10 @@ Belongs here: recipes, each a few lines around a topic's SQL. Does not: formulas
 `burn_alerts.py`, `budgets.py`), Dagster, or tables written by the Python API.
 
 Days are those of a minute's end: the minute that ends at midnight is the first of its day, although its events are of
-the day before. That is why the facts look one day further back than their windows reach.
+the day before.
+
+A day's rows are the same whether it is computed alone or with others, so they follow from that day and those it looks
+back on, never from later ones: see `_unmeasured`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from hashlib import sha256
 from itertools import groupby
 
@@ -23,12 +27,19 @@ from cogniforge_pipeline.sre.budgets import error_budgets_sql, slo_reports_sql
 from cogniforge_pipeline.sre.burn_alerts import alert_minutes_sql, rule_windows
 from cogniforge_pipeline.sre.burn_rate import WINDOWS, burn_rates_sql, window_sums_sql
 from cogniforge_pipeline.sre.declared import declared_slos
+from cogniforge_pipeline.sre.objectives import Objective, Threshold
+from cogniforge_pipeline.sre.openslo import SLODocument
 from cogniforge_pipeline.sre.sli import REACH, minute_counts_sql
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SETTLED = timedelta(hours=1)
+"""A day that is measured until its last hour is told to its end, so that rare samples leave no hole at midnight."""
 SAMPLE = datetime(2024, 5, 1, tzinfo=UTC)
 """Any day: statements written for it tell whether definitions differ."""
+
+Span = tuple[datetime, datetime]
 
 SLOS, SLI, QUARTERS, RATES = "sre.slos", "sre.sli_1m", "sre.sli_15m", "sre.burn_rates"
 ALERT_MINUTES, ALERTS, BUDGETS, REPORTS = "sre.alert_minutes", "sre.alerts", "sre.error_budgets", "sre.slo_reports"
@@ -52,39 +63,55 @@ def _slos(cursor: Connection) -> Written:
     slos = declared_slos(cursor)
     rows = [objective.to_row() for objective in slos.objectives]
     rows += [
-        {
-            "slo_id": document.metadata.name,
-            "slo_name": document.metadata.name,
-            "service": document.spec.service,
-            "display_name": document.metadata.display_name or document.metadata.name,
-            "description": document.spec.description or "",
-            "budgeting_method": document.spec.budgeting_method,
-            "computable": False,
-            "not_computable": str(problem),
-        }
-        for document, problem in zip(slos.refused, slos.problems, strict=True)
+        _refused_row(document, str(problem)) for document, problem in zip(slos.refused, slos.problems, strict=True)
     ]
     select = rows_sql(rows) if rows else None
     return Written(SLOS, (REGISTRY,), _digest(select), lambda *_: [select] if select else [])
+
+
+def _refused_row(document: SLODocument, problem: str) -> dict[str, object]:
+    """An SLO that could not be resolved has no target, and no source."""
+    nobody = Objective(
+        slo_id=document.metadata.name,
+        slo_name=document.metadata.name,
+        service=document.spec.service,
+        display_name=document.metadata.display_name or document.metadata.name,
+        description=document.spec.description or "",
+        method=document.spec.budgeting_method,
+        target=Fraction(0),
+        window=document.spec.window,
+        not_computable=problem,
+        alert_severities=(),
+    )
+    return nobody.to_row() | dict.fromkeys(("target", "budget", "budget_numerator", "budget_denominator"))
 
 
 def _sli(cursor: Connection) -> Written:
     slos = declared_slos(cursor)
     objectives = slos.computable
     slices = max((o.slice_seconds or 0 for o in objectives), default=0)
-    inputs = (*TELEMETRY, RECORDS, *slos.tables)
+    inputs = tuple(dict.fromkeys((*TELEMETRY, RECORDS, *slos.tables)))
+    ages = [o.slo_id for o in objectives if isinstance(o.source, Threshold) and o.source.measure != "value"]
+    ages += [o.slo_id for o in objectives if any(member.slo_id in ages for member in o.members)]
 
     def statement(start: datetime, end: datetime) -> str:
         counts = minute_counts_sql(objectives, start - MINUTE, end - MINUTE)
         return f"SELECT slo_id, minute AS ts, good, bad, total, gaps FROM ({counts})"
+
+    def statements(cursor: Connection, start: datetime, end: datetime) -> list[str]:
+        if not objectives:
+            return []
+        # an age has a value at any minute, but what nobody measured nobody knows
+        unknown = _unmeasured(cursor, "aiops.telemetry", start, end) if ages else []
+        return [_without(statement(start, end), unknown, f"slo_id IN ({', '.join(map(literal, ages))})")]
 
     maintenance = [str(entry) for o in objectives for entry in o.maintenance]
     return Written(
         SLI,
         inputs,
         _digest(statement(SAMPLE, SAMPLE + DAY), *maintenance),
-        lambda _, start, end: [statement(start, end)] if objectives else [],
-        lookback=-(-(REACH + timedelta(seconds=slices)) // DAY),
+        statements,
+        lookback=-(-(REACH + timedelta(seconds=slices) + MINUTE) // DAY),
     )
 
 
@@ -93,11 +120,12 @@ def _burn_rates(cursor: Connection) -> Written:
 
     def statement(start: datetime, end: datetime) -> str:
         rates = burn_rates_sql(objectives, counts_between(start - max(WINDOWS.values()), end), start - MINUTE, end)
-        return f"SELECT *, minute AS ts FROM ({rates})"
+        return f"SELECT *, minute AS ts FROM ({rates}) WHERE burn_30d IS NOT NULL"
 
     def statements(cursor: Connection, start: datetime, end: datetime) -> list[str]:
-        last = _last_minute(cursor, start, end)
-        return [statement(start, last)] if objectives and last else []
+        if not objectives:
+            return []
+        return [_without(statement(start, end - MINUTE), _unmeasured(cursor, SLI, start, end))]
 
     digest = _digest(statement(SAMPLE, SAMPLE + DAY)) if objectives else ""
     return Written(RATES, (SLI,), digest, statements, lookback=max(WINDOWS.values()) // DAY)
@@ -116,17 +144,13 @@ def _alert_minutes(cursor: Connection) -> Written:
         return alert_minutes_sql(objectives, f"({sums})", day)
 
     def statements(cursor: Connection, start: datetime, end: datetime) -> list[str]:
-        last = _last_minute(cursor, start, end)
-        if not last:
-            return []
+        unknown = _unmeasured(cursor, SLI, start, end)
         days = [start + DAY * n for n in range((end - start) // DAY)]
         found = []
         for _, group in groupby(days, lambda day: [o.alert_rules(day + DAY / 2) for o in objectives]):
             same = list(group)
-            until = min(same[-1] + DAY - MINUTE, last)
-            if same[0] <= until:
-                found.append(statement(same[0], until, same[0] + DAY / 2))
-        return [select for select in found if select]
+            found.append(statement(same[0], same[-1] + DAY - MINUTE, same[0] + DAY / 2))
+        return [_without(select, unknown) for select in found if select]
 
     digest = _digest(statement(SAMPLE, SAMPLE + DAY, SAMPLE))
     return Written(ALERT_MINUTES, (SLI,), digest, statements, lookback=-(-longest // DAY))
@@ -164,24 +188,44 @@ def counts_between(start: datetime, end: datetime) -> str:
 
 
 def rows_sql(rows: Sequence[dict[str, object]]) -> str:
-    """A SELECT of rows that Python made; the first row has all columns, nested values become JSON."""
+    """A SELECT of rows that Python made, all with the same columns; a column with nested values becomes JSON."""
     columns = list(rows[0])
-    values = ", ".join(f"({', '.join(_value(row.get(name)) for name in columns)})" for row in rows)
+    nested = {name for row in rows for name, value in row.items() if _is_nested(value)}
+    values = ", ".join(f"({', '.join(_value(row[name], name in nested) for name in columns)})" for row in rows)
     return f"SELECT * FROM (VALUES {values}) AS made({', '.join(map(ident, columns))})"
 
 
-def _value(value: object) -> str:
-    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(entry, dict) for entry in value)):
+def _is_nested(value: object) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(entry, dict) for entry in value))
+
+
+def _value(value: object, as_json: bool) -> str:
+    if as_json and value is not None:
         return literal(json.dumps(value))
     if value == []:
         return "CAST([] AS VARCHAR[])"
     return literal(value)  # type: ignore[arg-type]
 
 
-def _last_minute(cursor: Connection, start: datetime, end: datetime) -> datetime | None:
-    """The newest measured minute from `start` to before `end`: nothing is claimed about later ones."""
-    row = cursor.execute(f"SELECT max(ts) FROM {SLI} WHERE ts >= {literal(start)} AND ts < {literal(end)}").fetchone()
-    return row[0].astimezone(UTC) if row and row[0] else None
+def _unmeasured(cursor: Connection, table: str, start: datetime, end: datetime) -> list[Span]:
+    """The times (after, before) of the days from `start` to before `end` that nothing is claimed about: what comes
+    after the day's newest row in `table`, unless that is within SETTLED of the day's end."""
+    rows = cursor.execute(
+        f"SELECT epoch_us(ts) // 86400000000, max(epoch_us(ts) + 59999999) // 60000000 FROM {table} "
+        f"WHERE ts >= {literal(start)} AND ts < {literal(end)} GROUP BY ALL"
+    ).fetchall()
+    newest = {EPOCH + DAY * day: EPOCH + MINUTE * minute for day, minute in rows}
+    days = [start + DAY * n for n in range((end - start) // DAY)]
+    spans = [(newest.get(day, day - MINUTE), day + DAY) for day in days]
+    return [(after, before) for after, before in spans if before - after > SETTLED]
+
+
+def _without(select: str, spans: Sequence[Span], among: str = "true") -> str:
+    """The rows of a SELECT that are not within the spans."""
+    if not spans:
+        return select
+    within = " OR ".join(f"(ts > {literal(after)} AND ts < {literal(before)})" for after, before in spans)
+    return f"SELECT * FROM ({select}) WHERE NOT ({among} AND ({within}))"
 
 
 def _digest(*parts: str | None) -> str:

@@ -9,13 +9,13 @@ import sys
 
 import psutil
 
-from tests.support.webserver import HOST, Ui, command, environment
+from tests.support.webserver import HOST, Ui, command, environment, wait_for
 
 
 def test_it_says_where_it_listens_listens_there_only_and_leaves_nothing_behind_at_sigterm(tmp_path):
     (tmp_path / "home").mkdir()
     with Ui(tmp_path / "home") as ui:
-        assert ui.url in ui.log()
+        wait_for(lambda: ui.url in ui.log(), seconds=60, what="naming the address", say=ui.log)
         listening = {
             connection.laddr.ip
             for process in ui.processes()

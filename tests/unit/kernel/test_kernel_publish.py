@@ -13,6 +13,7 @@ from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Bounds, Rule
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY, AuditFailed, Circumstances, Mode, Publication
+from cogniforge_pipeline.publish import write
 from cogniforge_pipeline.sqltext import ident, literal
 from tests.support.pipeline import HEALTH, Pipeline, at
 
@@ -136,7 +137,7 @@ def test_a_failure_in_the_middle_of_a_commit_leaves_everything_as_it_was(
     def fail(*_: Any) -> None:
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(publish, "_log", fail)
+    monkeypatch.setattr(write, "enter", fail)
     with pytest.raises(RuntimeError, match="killed"):
         put(work, HEALTH, [healthy("b"), healthy("c", status="sleepy")], Mode.REPLACE)
     assert [work.rows(table) for table in tables] == before

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -45,9 +46,13 @@ def value_of(con: duckdb.DuckDBPyConnection, value: Any) -> Any:
 @example(value="\0")
 @example(value="$1 ? $$ {} %s")
 @example(value=datetime(1, 1, 1, tzinfo=UTC))
+@example(value=datetime(1963, 12, 15, tzinfo=ZoneInfo("America/Argentina/Buenos_Aires")))
 @given(value=scalars)
 def test_a_value_comes_back_from_duckdb_as_it_was(con: duckdb.DuckDBPyConnection, value: Any) -> None:
-    assert value_of(con, value) == value
+    back = value_of(con, value)
+    if isinstance(value, datetime):  # a wall-clock time that a zone skips equals no other zone's time
+        value = value.astimezone(UTC)
+    assert back == value
     assert con.execute("SELECT x FROM victim").fetchall() == [(1,)]
 
 
