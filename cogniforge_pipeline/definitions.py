@@ -25,9 +25,11 @@ from cogniforge_pipeline.sql_assets import sql_assets
 from cogniforge_pipeline.sre import announcements as sre_announcements
 from cogniforge_pipeline.sre import plots as sre_plots
 from cogniforge_pipeline.sre import tables as sre_tables
+from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
+from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND)
+KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND)
 
 
 def open_home(settings: Settings) -> Home:
@@ -47,6 +49,7 @@ def build_definitions(home: Home) -> dg.Definitions:
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
         *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS}),
+        *written_assets(home, sre_tables.TOLD),
         *report_assets.assets(home),
     ]
     by_day = [asset for asset in made if asset.partitions_def]

@@ -177,6 +177,12 @@ def _count(
             f"the SLOs cannot be computed from the file: {str(error).strip().splitlines()[0]}",
             "here a SELECT can read aiops.series and aiops.telemetry",
         ) from error
+    odd = connection.execute("SELECT slo_id, minute FROM counts WHERE isnan(good) ORDER BY minute LIMIT 1").fetchone()
+    if odd is not None:
+        raise CogniforgeError(
+            f"SLO {odd[0]}: a raw ratio in the minute to {odd[1].astimezone(UTC).isoformat()} is outside 0 to 1",
+            "correct the value, or leave the sample out",
+        )
 
 
 def _rates(connection: duckdb.DuckDBPyConnection, objectives: Sequence[Objective], at: datetime) -> dict[str, Row]:
@@ -202,10 +208,13 @@ def _alerts(
     Only objectives for which something holds at `at` need the history that tells since when.
     """
     plain = [replace(o, minimum_events=0) for o in objectives if o.alert_rules(at)]
-    beyond = {name for name, _ in _holding(connection, plain, at - _MINUTE, at, chance=None)}
+    held = _held(connection, plain, at - _MINUTE, at, chance=None)
+    beyond = {(row["slo_id"], row["alert"]) for row in _rows(connection, held)} if held else set()
     burning = [o for o in objectives if any(slo_id == o.slo_id for slo_id, _ in beyond)]
     longest = max((end - start for start, end in (window_at(o.window, at) for o in burning)), default=_MINUTE)
-    episodes = dict(_holding(connection, burning, max(first, at - longest), at, chance=CHANCE))
+    held = _held(connection, burning, max(first, at - longest), at, chance=CHANCE)
+    firing = f"FROM ({alert_episodes_sql(f'({held})', literal(at))}) WHERE cleared_at IS NULL"
+    episodes = {(row["slo_id"], row["alert"]): row for row in _rows(connection, firing)} if held else {}
     found: dict[str, list[Row]] = {}
     for objective in objectives:
         for rule in objective.alert_rules(at):
@@ -228,25 +237,22 @@ def _alerts(
     return found
 
 
-def _holding(
+def _held(
     connection: duckdb.DuckDBPyConnection,
     objectives: Sequence[Objective],
     start: datetime,
     at: datetime,
     *,
     chance: float | None,
-) -> list[tuple[tuple[str, str], Row]]:
-    """The episodes of alerts that have not ended by `at`, by objective and alert."""
+) -> str | None:
+    """A SELECT of the minutes in (start, at] at which a rule of these objectives held; None without objectives."""
     if not objectives:
-        return []
+        return None
     among = literal([objective.slo_id for objective in objectives])
     counts = f"(FROM counts WHERE list_contains({among}, slo_id))"
     sums = window_sums_sql(counts, min(start, at - _MINUTE), at, rule_windows(objectives, at))
     connection.execute(f"CREATE OR REPLACE TEMP TABLE sums AS {sums}")
-    held = alert_minutes_sql(objectives, "sums", at, chance=chance)
-    episodes = alert_episodes_sql(f"({held})", literal(at))
-    rows = _rows(connection, f"FROM ({episodes}) WHERE cleared_at IS NULL")
-    return [((row["slo_id"], row["alert"]), row) for row in rows]
+    return alert_minutes_sql(objectives, "sums", at, chance=chance)
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:

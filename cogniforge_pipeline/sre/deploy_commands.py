@@ -6,7 +6,7 @@ Belongs here: arguments, who may override a closed gate, and printing with Rich.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -22,7 +22,9 @@ deploy_app = typer.Typer(
 )
 out = Console()
 
-OVERRIDING = ("p0", "security")
+Strategy = Literal["canary", "blue_green", "rolling", "recreate"]
+ChangeType = Literal["normal", "p0", "security"]
+Outcome = Literal["succeeded", "failed", "rolled_back"]
 
 
 @deploy_app.command("start")
@@ -30,15 +32,15 @@ def deploy_start(
     service: Annotated[str, typer.Option(help="Service that is deployed.")],
     version: Annotated[str | None, typer.Option(help="Version that is deployed.", show_default=False)] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="canary, blue_green, rolling or recreate.", show_default=False)
+        Strategy | None, typer.Option(help="How the new version replaces the old one.", show_default=False)
     ] = None,
     lines: Annotated[int | None, typer.Option(help="Lines changed.", show_default=False)] = None,
     files: Annotated[int | None, typer.Option(help="Files changed.", show_default=False)] = None,
-    change_type: Annotated[str, typer.Option(help="normal, p0 or security.")] = "normal",
+    change_type: Annotated[ChangeType, typer.Option(help="Kind of change.")] = "normal",
     by: Annotated[
-        str | None, typer.Option(help="Who overrides a closed gate; p0 and security only.", show_default=False)
+        str | None, typer.Option(help="Who lets a p0 or security change pass a closed gate.", show_default=False)
     ] = None,
-    why: Annotated[str | None, typer.Option(help="Why it is overridden.", show_default=False)] = None,
+    why: Annotated[str | None, typer.Option(help="Why it has to pass.", show_default=False)] = None,
     id: Annotated[
         str | None, typer.Option("--id", help="Id of the deployment [default: a new one].", show_default=False)
     ] = None,
@@ -49,17 +51,19 @@ def deploy_start(
 ) -> None:
     """Ask the release gate and the risk, and record the deployment. Exit code 1: the gate is closed.
 
-    Behind a closed gate it is recorded as planned; the same command with its --id, a p0 or security change and --by
-    and --why overrides the gate, and who and why are recorded.
+    Behind a closed gate it is recorded as planned. A p0 or security change passes where the error budget policy allows
+    its kind and --by and --why say who answers for it, which is recorded.
     """
     if (by is None) != (why is None):
         raise typer.BadParameter("an override needs both --by and --why")
+    if by is not None and change_type == "normal":
+        raise typer.BadParameter("an override needs --change-type p0 or security")
     from cogniforge_pipeline.sre.service import get_sre_service
 
     sre = get_sre_service(existing_home(home))
     state = sre.get_service_sre_status(service)
     open_gate = bool(state["deployment_allowed"])
-    overridden = not open_gate and by is not None and change_type in OVERRIDING
+    overridden = not open_gate and by is not None and change_type in state["gate"]["allowed_changes"]
     deployment = sre.record_deployment(
         service,
         strategy,
@@ -90,7 +94,7 @@ def deploy_start(
         _show_risk(risk)
         out.print(f"deployment [bold]{escape(deployment.deployment_id)}[/] is {deployment.status}")
         if not open_gate and not overridden:
-            out.print("[dim]a p0 or security change may pass with --change-type, --by and --why[/]")
+            out.print(f"[dim]{_who_may_pass(state['gate'])}[/]")
     if not open_gate and not overridden:
         raise typer.Exit(1)
 
@@ -98,7 +102,7 @@ def deploy_start(
 @deploy_app.command("finish")
 def deploy_finish(
     id: Annotated[str, typer.Argument(help="Id of the deployment.")],
-    status: Annotated[str, typer.Option(help="succeeded, failed or rolled_back.")] = "succeeded",
+    status: Annotated[Outcome, typer.Option(help="How it ended.")] = "succeeded",
     home: HomeOption = None,
 ) -> None:
     """Tell how a deployment ended."""
@@ -113,6 +117,11 @@ def _show_gate(is_open: bool, overridden: bool, by: str | None, reasons: list[st
     out.print(f"release gate: {words}" + (f", overridden by [bold]{escape(by or '')}[/]" if overridden else ""))
     for reason in reasons:
         out.print(f"  {escape(reason)}")
+
+
+def _who_may_pass(gate: dict[str, Any]) -> str:
+    kinds = " or ".join(gate["allowed_changes"])
+    return f"with --change-type {kinds}, --by and --why it may pass" if kinds else "no kind of change may pass"
 
 
 def _show_risk(risk: DeploymentRisk) -> None:

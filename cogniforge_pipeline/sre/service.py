@@ -180,8 +180,8 @@ class SREService:
     def get_service_sre_status(self, service_name: str) -> dict[str, Any]:
         """Whether a service may deploy now, and why: deployment_allowed, reasons, slos, budgets, alerts, gate, as_of.
 
-        The newest run's release gate decides. Measurements that were recorded since then count, and close it when they
-        spend a budget. Without any run the recorded measurements decide alone; where nothing is known of a budget,
+        The newest run's release gate decides, with the overrides that are in force now. Where measurements were recorded
+        since then, or there was no run, the same policy decides on them at once. Where nothing is known of a budget,
         the deployment is allowed and the reason says so.
         """
         return service_status.service_status(self.home, service_name)

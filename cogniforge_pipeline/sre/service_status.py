@@ -1,7 +1,7 @@
 """May a service deploy now, and why not: its objectives, budgets, alerts and release gate.
 
-Belongs here: reading what runs have decided, and budgets from measurements that no run has seen yet. Does not: the
-formulas (`budgets.py`), or deciding the gate in a run.
+Belongs here: reading what runs have decided, and budgets and gates from measurements that no run has seen yet. Does
+not: the formulas (`budgets.py`), or the decision (`release_gate.py`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,20 @@ from typing import Any
 
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection
+from cogniforge_pipeline.registry import declared
 from cogniforge_pipeline.sqltext import literal
+from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND, policy_for
 from cogniforge_pipeline.sre.budgets import error_budgets_sql
 from cogniforge_pipeline.sre.declared import declared_slos
 from cogniforge_pipeline.sre.objectives import Objective, RecordedRows
+from cogniforge_pipeline.sre.release_gate import Budget, FiringAlert, Gate, Incident, Override, decide
+from cogniforge_pipeline.sre.release_gates import GATES, OVERRIDES, gate_of
 from cogniforge_pipeline.sre.service_types import named
 from cogniforge_pipeline.sre.sli import minute_counts_sql
 from cogniforge_pipeline.sre.windows import window_at
 
-RECORDS, BUDGETS, ALERTS, GATES = "sre.sli_records", "sre.error_budgets", "sre.alerts", "sre.release_gates"
+RECORDS, BUDGETS, ALERTS = "sre.sli_records", "sre.error_budgets", "sre.alerts"
+UNKNOWN = "no error budget is known"
 
 _NO_RATES = (
     "(SELECT slo_id, ts, NULL::DOUBLE AS burn_5m, NULL::DOUBLE AS burn_1h, NULL::DOUBLE AS burn_1d "
@@ -38,18 +43,16 @@ def service_status(home: Home, service: str) -> dict[str, Any]:
             cursor,
             f"SELECT * FROM {ALERTS} WHERE service = {literal(service)} AND cleared_at IS NULL ORDER BY fired_at",
         )
-        gates = _rows(cursor, f"SELECT * FROM {GATES} WHERE service = {literal(service)} ORDER BY as_of DESC LIMIT 1")
-    gate = gates[0] if gates else None
-    allowed, reasons = _decide(gate, budgets)
+        gate, reasons = _gate(cursor, service, objectives, budgets, alerts, now)
     return {
         "service": service,
         "as_of": now,
-        "deployment_allowed": allowed,
+        "deployment_allowed": gate.allowed,
         "reasons": reasons,
         "slos": [_described(objective) for objective in objectives],
         "budgets": budgets,
         "alerts": alerts,
-        "gate": gate,
+        "gate": gate.to_row(),
     }
 
 
@@ -103,27 +106,46 @@ def _from_records(cursor: Connection, objectives: list[Objective], at: datetime)
     return _rows(cursor, error_budgets_sql(objectives, end, minutes=minutes, rates=_NO_RATES))
 
 
-def _decide(gate: dict[str, Any] | None, budgets: list[dict[str, Any]]) -> tuple[bool, list[str]]:
-    """The gate of the newest run, closed by any budget that is known to be spent since."""
-    allowed, reasons = True, []
-    if gate is not None:
-        allowed = bool(gate["allowed"])
-        reasons = [*(gate["reasons"] or ()), f"as decided for {_time(gate['as_of'])}"]
-    later = [row for row in budgets if gate is None or (row["basis"] == "records" and row["as_of"] > gate["as_of"])]
-    spent = [row for row in later if row["remaining"] is not None and row["remaining"] <= 0]
-    if spent and not (gate and gate["override_by"]):
-        allowed = False
-        reasons += [
-            f"{row['slo_id']}: the error budget is spent, {row['consumed']:.0%} of it by {_time(row['as_of'])}"
-            for row in spent
-        ]
-    if gate is None and not spent:
-        known = [row for row in budgets if row["remaining"] is not None]
-        reasons += [
-            f"{row['slo_id']}: {row['remaining']:.1%} of the error budget is left at {_time(row['as_of'])}"
-            for row in known
-        ] or ["no error budget is known"]
-    return allowed, reasons
+def _gate(
+    cursor: Connection,
+    service: str,
+    objectives: list[Objective],
+    budgets: list[dict[str, Any]],
+    alerts: list[dict[str, Any]],
+    now: datetime,
+) -> tuple[Gate, list[str]]:
+    """The newest run's gate with the overrides of now; decided again where measurements have come since."""
+    (newest,) = _rows(
+        cursor,
+        f"SELECT max(as_of) AS as_of FROM {GATES} WHERE service = {literal(service)} AND as_of <= {literal(now)}",
+    )
+    decided = newest["as_of"]
+    if decided and not any(row["basis"] == "records" and row["as_of"] > decided for row in budgets):
+        gate = gate_of(cursor, service, now)
+        return gate, [*gate.reasons, f"decided for {decided:%Y-%m-%d %H:%M} UTC"]
+    parts = {member.slo_id for objective in objectives for member in objective.members}
+    overrides = _rows(
+        cursor, f"SELECT * EXCLUDE (override_id) FROM {OVERRIDES} WHERE service = {literal(service)} ORDER BY until"
+    )
+    policies = [declaration.model for declaration in declared(cursor, BUDGET_POLICY_KIND)]
+    gate = decide(
+        service,
+        [
+            Budget(
+                row["slo_id"],
+                row["consumed"],
+                tuple(Incident(i["started_at"], i["ended_at"], i["share"]) for i in row["incidents"]),
+            )
+            for row in budgets
+            if row["slo_id"] not in parts
+        ],
+        [FiringAlert(row["slo_id"], row["alert"], row["severity"], row["fired_at"]) for row in alerts],
+        policy_for(service, policies),
+        [Override(**row) for row in overrides],
+        now,
+    )
+    unknown = [] if any(row["remaining"] is not None for row in budgets) else [UNKNOWN]
+    return gate, [*unknown, *gate.reasons]
 
 
 def _described(objective: Objective) -> dict[str, Any]:
@@ -141,7 +163,3 @@ def _described(objective: Objective) -> dict[str, Any]:
 def _rows(cursor: Connection, query: str) -> list[dict[str, Any]]:
     found = cursor.execute(query)
     return named(found.description, found.fetchall())
-
-
-def _time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

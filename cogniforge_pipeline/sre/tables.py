@@ -23,12 +23,14 @@ from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.recipes import Computed, Written
 from cogniforge_pipeline.registry import REGISTRY
 from cogniforge_pipeline.sqltext import ident, literal
+from cogniforge_pipeline.sre.budget_policy import DEFAULT
 from cogniforge_pipeline.sre.budgets import error_budgets_sql, slo_reports_sql
 from cogniforge_pipeline.sre.burn_alerts import alert_minutes_sql, rule_windows
 from cogniforge_pipeline.sre.burn_rate import WINDOWS, burn_rates_sql, window_sums_sql
 from cogniforge_pipeline.sre.declared import declared_slos
 from cogniforge_pipeline.sre.objectives import Objective, Threshold
 from cogniforge_pipeline.sre.openslo import SLODocument
+from cogniforge_pipeline.sre.release_gates import GATES, OVERRIDES, release_gates_selects
 from cogniforge_pipeline.sre.sli import REACH, minute_counts_sql
 
 MINUTE = timedelta(minutes=1)
@@ -45,6 +47,10 @@ SLOS, SLI, QUARTERS, RATES = "sre.slos", "sre.sli_1m", "sre.sli_15m", "sre.burn_
 ALERT_MINUTES, ALERTS, BUDGETS, REPORTS = "sre.alert_minutes", "sre.alerts", "sre.error_budgets", "sre.slo_reports"
 TELEMETRY = ("aiops.series", "aiops.telemetry")
 RECORDS = "sre.sli_records"
+GATE_INPUTS = (SLOS, BUDGETS, ALERTS, OVERRIDES, REGISTRY)
+
+TOLD = (RECORDS, OVERRIDES, "sre.deployments", "sre.deployment_risk", "sre.canaries", "sre.canary_looks")
+"""Tables that nothing computes: the Python API and the commands write them."""
 
 
 def computed() -> list[Computed]:
@@ -56,6 +62,7 @@ def computed() -> list[Computed]:
         Computed(ALERT_MINUTES, (SLI,), _alert_minutes),
         Computed(BUDGETS, (SLOS, SLI, RATES), _error_budgets),
         Computed(REPORTS, (SLOS, QUARTERS), _slo_reports),
+        Computed(GATES, GATE_INPUTS, _release_gates),
     ]
 
 
@@ -177,6 +184,15 @@ def _slo_reports(cursor: Connection) -> Written:
 
     sample = slo_reports_sql(objectives, SAMPLE, SAMPLE + DAY) if objectives else ""
     return Written(REPORTS, (SLOS, QUARTERS), _digest(sample), statements)
+
+
+def _release_gates(_: Connection) -> Written:
+    return Written(
+        GATES,
+        GATE_INPUTS,
+        _digest(DEFAULT.model_dump_json()),
+        lambda cursor, _, as_of: release_gates_selects(cursor, as_of),
+    )
 
 
 def counts_between(start: datetime, end: datetime) -> str:

@@ -58,6 +58,7 @@ def gate(service: str, allowed: bool, as_of: datetime = NOON, **changed: Any) ->
     """A row of `sre.release_gates`."""
     row = {
         "as_of": as_of, "service": service, "allowed": allowed, "reasons": ["the gate's own reason"], "actions": [],
-        "policy": "default", "page_alerts": 0, "allowed_changes": ["p0", "security"],
+        "policy": "built-in", "page_alerts": 0,
+        "allowed_changes": ["normal", "p0", "security"] if allowed else ["p0", "security"],
     }  # fmt: skip
     return {**row, **changed}

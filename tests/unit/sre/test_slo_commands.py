@@ -101,6 +101,21 @@ def test_a_rate_above_the_factor_on_too_few_events_does_not_fire_and_says_why(fi
     assert page["firing"] is False and "too few events" in page["reason"]
 
 
+def test_a_declared_alert_fires_once_its_condition_has_held_long_enough(files: Any) -> None:
+    condition = {"kind": "burnrate", "op": "gt", "threshold": 2, "lookbackWindow": "10m", "alertAfter": "20m"}
+    spec = {"severity": "page", "condition": condition}
+    document = {"kind": "AlertCondition", "metadata": {"name": "fast"}, "spec": spec}
+    target = {"kind": "AlertNotificationTarget", "metadata": {"name": "us"}, "spec": {"target": "mail"}}
+    policy = {"conditions": [document], "notificationTargets": [target], "alertWhenBreaching": True}
+    declared = slo(alertPolicies=[{"kind": "AlertPolicy", "metadata": {"name": "held"}, "spec": policy}])
+    counters, slos = files(rows(121, bad_from=60), declared)
+    (early,) = only(burn_from_files(counters, slos, minute(70)))["alerts"]
+    assert (early["firing"], early["reason"]) == (False, "it has not held long enough")
+    (late,) = only(burn_from_files(counters, slos))["alerts"]
+    # over 10 minutes 2 % of 1,000 events are 20; the condition holds from the first bad minute on
+    assert (late["firing"], late["fired_at"]) == (True, minute(80).isoformat())
+
+
 @pytest.mark.parametrize("table", ["csv", "tsv", "gz", "parquet", "epoch", "floats", "naive", "series text", "quoted"])
 def test_every_spelling_of_the_same_counters_gives_the_same_report(files: Any, tmp_path: Path, table: str) -> None:
     expected = burn_from_files(*files(rows(90, bad_from=80)))
@@ -215,6 +230,18 @@ def test_counters_that_cannot_be_used_are_refused_with_the_place(
         burn_from_files(*files(text, header=header))
     assert message in raised.value.message
     assert raised.value.hint
+
+
+def test_a_raw_ratio_outside_0_to_1_is_refused_with_its_time(files: Any) -> None:
+    source = {"metricSource": {"type": "cogniforge", "spec": {"metric": "ratio"}}}
+    indicator = {"metadata": {"name": "r"}, "spec": {"ratioMetric": {"raw": source, "rawType": "success"}}}
+    text = "2024-05-01T00:00:00Z,ratio,0.9\n2024-05-01T00:01:00Z,ratio,1.5\n"
+    with pytest.raises(CogniforgeError, match="checkout: a raw ratio in the minute to 2024-05-01T00:01:00"):
+        burn_from_files(*files(text, slo(indicator=indicator), header="ts,series,value"))
+    found = only(
+        burn_from_files(*files(text.replace("1.5", "0.7"), slo(indicator=indicator), header="ts,series,value"))
+    )
+    assert found["burn_rates"]["5m"] == pytest.approx(20)
 
 
 @pytest.mark.parametrize("kind", ["missing", "binary", "torn parquet"])
