@@ -31,11 +31,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(slo_commands.app)
-out = Console()
-err = Console(stderr=True)
-
 app.add_typer(canary_app, name="canary")
 app.add_typer(deploy_app, name="deploy")
+out = Console()
+err = Console(stderr=True)
 
 
 def main() -> None:

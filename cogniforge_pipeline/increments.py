@@ -21,7 +21,7 @@ from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection, Lake
 from cogniforge_pipeline.publish import ATTEMPTS, MATERIALIZATIONS, Circumstances, Mode, Publication, Superseded
 from cogniforge_pipeline.recipes import Recipe
-from cogniforge_pipeline.sqltext import literal
+from cogniforge_pipeline.sqltext import literal, qualified
 
 CHUNK_DAYS = 31
 """So many days at most are computed by one statement, which bounds its memory."""
@@ -160,6 +160,8 @@ def materialize_recipe(
     code = code_version(contract, recipe.digest)
 
     def plan(cursor: Connection) -> Plan:
+        if _rests(cursor, recipe):
+            return Plan({}, 0, (), False, "nothing is declared for it")
         if contract.partition_column:
             return plan_days(cursor, recipe.name, has_days, lookback=recipe.lookback, code=code, request=request)
         return plan_decision(cursor, recipe.name, list(has_days), code=code, request=request)
@@ -201,6 +203,8 @@ def fact_spans(home: Home) -> list[tuple[date, date]]:
     request = Request(run_id="")
     due: dict[str, set[date]] = {}
     for recipe in in_order(home, cursor):
+        if _rests(cursor, recipe):
+            continue
         contract = home.contracts[recipe.name]
         facts = home.facts(recipe)
         code = code_version(contract, recipe.digest)
@@ -233,6 +237,11 @@ def in_order(home: Home, cursor: Connection) -> list[Recipe]:
     left = {name: home.recipe(name, cursor) for name in named}
     order = TopologicalSorter({name: [i for i in recipe.inputs if i in left] for name, recipe in left.items()})
     return [left[name] for name in order.static_order()]
+
+
+def _rests(cursor: Connection, recipe: Recipe) -> bool:
+    """Whether a table is empty and stays so."""
+    return recipe.idle and not cursor.execute(f"SELECT 1 FROM {qualified(recipe.name)} LIMIT 1").fetchone()
 
 
 def _due(cursor: Connection, table: str, facts: Sequence[str], lookback: int, code: str) -> dict[date, bool]:

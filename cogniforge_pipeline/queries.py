@@ -20,6 +20,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 import duckdb
 
@@ -44,6 +45,7 @@ class Query:
     text: str
     inputs: tuple[str, ...]
     lookback: int = 0
+    idle: ClassVar[bool] = False
 
     @property
     def parameters(self) -> frozenset[str]:

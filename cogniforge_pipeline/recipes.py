@@ -20,7 +20,8 @@ class Recipe(Protocol):
     """A table's rows as they are computed now.
 
     `inputs` are the tables read. `digest` changes when the meaning may have changed. `lookback` says how many earlier
-    days the rows of a day depend on.
+    days the rows of a day depend on. `idle` says that there would be no rows whatever the inputs hold, because nothing
+    is declared: such a table is left alone once it is empty.
     """
 
     @property
@@ -31,6 +32,8 @@ class Recipe(Protocol):
     def lookback(self) -> int: ...
     @property
     def digest(self) -> str: ...
+    @property
+    def idle(self) -> bool: ...
     def selects(self, cursor: Connection, start: datetime, end: datetime) -> Sequence[str]:
         """SELECTs whose rows together are those of the days from `start` to before `end`, both midnights in UTC; of a
         table without days, those at `end`."""
@@ -45,6 +48,7 @@ class Written:
     digest: str
     statements: Statements
     lookback: int = 0
+    idle: bool = False
 
     def selects(self, cursor: Connection, start: datetime, end: datetime) -> Sequence[str]:
         return self.statements(cursor, start, end)

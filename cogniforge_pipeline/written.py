@@ -151,6 +151,8 @@ def _fits(value: Any, kind: str) -> bool:
         return False
     if isinstance(value, datetime):
         return kind == "timestamp with time zone" and value.tzinfo is not None
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" for letter in value):
+        return False
     return isinstance(value, _PYTHON.get(kind, ()))
 
 

@@ -113,9 +113,9 @@ def slo_reports_sql(
 ) -> str:
     """A SELECT of each objective's calendar periods with a moment in (first, as_of]: the rows of `sre.slo_reports`.
 
-    `as_of` is taken down to the quarter of an hour, for what is counted ends with one. The periods are those of a window that is aligned to the calendar and at least a day long, else calendar months
-    of the window's zone. `quarters` is a relation in the columns of `sre.sli_15m`. Raises ValueError without
-    objectives.
+    `as_of` is taken down to the quarter of an hour, for what is counted ends with one. The periods are those of a window
+    that is aligned to the calendar and at least a day long, else calendar months of the window's zone. `quarters` is a
+    relation in the columns of `sre.sli_15m`. Raises ValueError without objectives, or unless a quarter ends after `first`.
     """
     as_of = utc(as_of) - (utc(as_of) - datetime(1970, 1, 1, tzinfo=UTC)) % timedelta(minutes=15)
     rows = [
@@ -124,7 +124,7 @@ def slo_reports_sql(
         for start, end in periods_between(report_window(objective.window), first, as_of)
     ]
     if not rows:
-        raise ValueError("expected at least one objective")
+        raise ValueError(f"expected an objective, and a quarter of an hour between {first} and {as_of}")
     return f"""
 WITH periods(slo_id, service, target, budget, period_start, period_end, elapsed, rolling, unit) AS (
     VALUES {", ".join(rows)}

@@ -74,8 +74,7 @@ def window_sums_sql(counts: str, start: datetime, end: datetime, windows: Mappin
         for part in ("bad", "total")
     )
     sums = ",\n    ".join(
-        f"greatest(bad_all - g.bad_{length} + coalesce(h.bad_{length}, 0), 0) AS bad_{name}, "
-        f"total_all - g.total_{length} + coalesce(h.total_{length}, 0) AS total_{name}"
+        f"greatest({_unless_held('bad', length)}, 0) AS bad_{name}, {_unless_held('total', length)} AS total_{name}"
         for name, length in lengths.items()
     )
     return f"""
@@ -164,6 +163,11 @@ def budgets(objectives: Sequence[Objective]) -> str:
 
 def _millionths(column: str) -> str:
     return f"CAST(round({column} * {SCALE}) AS BIGINT)"
+
+
+def _unless_held(part: str, length: int) -> str:
+    grown = f"{part}_all - g.{part}_{length}"
+    return f"CASE WHEN h.slo IS NULL THEN {grown} ELSE {grown} + coalesce(h.{part}_{length}, 0) END"
 
 
 def _minutes(length: timedelta) -> int:

@@ -202,7 +202,7 @@ def _reached(policy: PolicyInForce, budget: Budget) -> list[tuple[Step, str, str
         if consumed is not None and budget.spent is not None and budget.spent >= consumed:
             reason = (
                 f"{budget.slo_id}: {budget.spent:.1%} of its error budget is consumed; "
-                f"{policy.name} {_verb(step)} from {consumed:.4g} of it on"
+                f"{policy.name} {_verb(step)} from {_percent(consumed)} of it on"
             )
             found.append((step, reason, f"spare the error budget of {budget.slo_id}" if step.action == "warn" else ""))
         if share is not None:
@@ -217,7 +217,7 @@ def _reached(policy: PolicyInForce, budget: Budget) -> list[tuple[Step, str, str
 def _incident(policy: PolicyInForce, step: Step, budget: Budget, incident: Incident, limit: float) -> str:
     return (
         f"{budget.slo_id}: one incident, {_time(incident.started_at)} to {_time(incident.ended_at)}, spent "
-        f"{incident.share:.1%} of the error budget; {policy.name} {_verb(step)} above {limit:.4g} of it"
+        f"{incident.share:.1%} of the error budget; {policy.name} {_verb(step)} above {_percent(limit)} of it"
     )
 
 
@@ -257,6 +257,10 @@ def _ground(step: Step) -> str:
 
 def _verb(step: Step) -> str:
     return {"freeze": "freezes changes", "warn": "warns", "postmortem": "asks for a postmortem"}[step.action]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g}%"
 
 
 def _time(moment: datetime) -> str:

@@ -191,6 +191,12 @@ def observed(name: str, value: Any) -> Observed:
     return None if math.isnan(value) else float(value)
 
 
+def named(description: Sequence[Any] | None, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Rows of a cursor as mappings, times in UTC."""
+    names = [column[0] for column in description or []]
+    return [dict(zip(names, map(_utc, row), strict=True)) for row in rows]
+
+
 def _plain(value: Observed) -> Any:
     if isinstance(value, Counts | Means):
         return {name: part for name, part in asdict(value).items() if part is not None}
@@ -203,9 +209,3 @@ def _is_number(value: object) -> bool:
 
 def _utc(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
-
-
-def named(description: Sequence[Any] | None, rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-    """Rows of a cursor as mappings, times in UTC."""
-    names = [column[0] for column in description or []]
-    return [dict(zip(names, map(_utc, row), strict=True)) for row in rows]

@@ -73,7 +73,7 @@ def _slos(cursor: Connection) -> Written:
         _refused_row(document, str(problem)) for document, problem in zip(slos.refused, slos.problems, strict=True)
     ]
     select = rows_sql(rows) if rows else None
-    return Written(SLOS, (REGISTRY,), _digest(select), lambda *_: [select] if select else [])
+    return Written(SLOS, (REGISTRY,), _digest(select), lambda *_: [select] if select else [], idle=not select)
 
 
 def _refused_row(document: SLODocument, problem: str) -> dict[str, object]:
@@ -119,6 +119,7 @@ def _sli(cursor: Connection) -> Written:
         _digest(statement(SAMPLE, SAMPLE + DAY), *maintenance),
         statements,
         lookback=-(-(REACH + timedelta(seconds=slices) + MINUTE) // DAY),
+        idle=not objectives,
     )
 
 
@@ -135,7 +136,7 @@ def _burn_rates(cursor: Connection) -> Written:
         return [_without(statement(start, end - MINUTE), _unmeasured(cursor, SLI, start, end))]
 
     digest = _digest(statement(SAMPLE, SAMPLE + DAY)) if objectives else ""
-    return Written(RATES, (SLI,), digest, statements, lookback=max(WINDOWS.values()) // DAY)
+    return Written(RATES, (SLI,), digest, statements, max(WINDOWS.values()) // DAY, idle=not objectives)
 
 
 def _alert_minutes(cursor: Connection) -> Written:
@@ -160,7 +161,7 @@ def _alert_minutes(cursor: Connection) -> Written:
         return [_without(select, unknown) for select in found if select]
 
     digest = _digest(statement(SAMPLE, SAMPLE + DAY, SAMPLE))
-    return Written(ALERT_MINUTES, (SLI,), digest, statements, lookback=-(-longest // DAY))
+    return Written(ALERT_MINUTES, (SLI,), digest, statements, -(-longest // DAY), idle=not objectives)
 
 
 def _error_budgets(cursor: Connection) -> Written:
@@ -171,6 +172,7 @@ def _error_budgets(cursor: Connection) -> Written:
         (SLOS, SLI, RATES),
         _digest(sample),
         lambda _, __, as_of: [error_budgets_sql(objectives, as_of)] if objectives else [],
+        idle=not objectives,
     )
 
 
@@ -178,12 +180,15 @@ def _slo_reports(cursor: Connection) -> Written:
     objectives = declared_slos(cursor).computable
 
     def statements(cursor: Connection, _: datetime, as_of: datetime) -> list[str]:
-        row = cursor.execute(f"SELECT min(ts) FROM {QUARTERS} WHERE ts <= {literal(as_of)}").fetchone()
+        # the first sample of a month at its very start would make a report of the month before
+        row = cursor.execute(
+            f"SELECT coalesce(min(ts) FILTER (total > 0), min(ts)) FROM {QUARTERS} WHERE ts <= {literal(as_of)}"
+        ).fetchone()
         first = row[0] if row else None
         return [slo_reports_sql(objectives, first - MINUTE, as_of)] if objectives and first else []
 
     sample = slo_reports_sql(objectives, SAMPLE, SAMPLE + DAY) if objectives else ""
-    return Written(REPORTS, (SLOS, QUARTERS), _digest(sample), statements)
+    return Written(REPORTS, (SLOS, QUARTERS), _digest(sample), statements, idle=not objectives)
 
 
 def _release_gates(_: Connection) -> Written:

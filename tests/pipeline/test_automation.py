@@ -11,11 +11,18 @@ import pytest
 from cogniforge_pipeline.contracts import Bounds, Rule
 from cogniforge_pipeline.metadata import CHANGED_TAG
 from cogniforge_pipeline.sensors import FACTS, INGEST
+from cogniforge_pipeline.sre.tables import TOLD
 
 HEALTH = dg.AssetKey(["aiops", "service_health"])
 SCORES = dg.AssetKey(["aiops", "anomaly_scores"])
 REPORT = dg.AssetKey(["reports", "duckdb"])
-LOGS = {dg.AssetKey(["data_mesh", name]) for name in ("events", "materializations", "quality_metrics")}
+BUDGETS = {dg.AssetKey(["sre", name]) for name in ("alerts", "error_budgets", "slo_reports", "release_gates")}
+GATES = dg.AssetKey(["sre", "release_gates"])
+DECLARED = {dg.AssetKey(["sre", "slos"])}
+LOGS = {
+    *(dg.AssetKey(["data_mesh", name]) for name in ("events", "materializations", "quality_metrics")),
+    *(dg.AssetKey(table.split(".")) for table in TOLD),
+}
 DAY = {
     "dagster/asset_partition_range_start": "2026-03-01",
     "dagster/asset_partition_range_end": "2026-03-01",
@@ -66,7 +73,7 @@ def materialized(works, key: dg.AssetKey, partition: str | None = None) -> None:
 
 def test_a_new_home_is_asked_for_everything_that_decides_once(works):
     look = Looks(works)
-    assert look() == {HEALTH, REPORT, *LOGS}
+    assert look() == {HEALTH, REPORT, *DECLARED, *BUDGETS, *LOGS}
     assert look() == set(), "what failed or waits is not asked for again and again"
 
 
@@ -83,7 +90,7 @@ def test_new_facts_are_decided_upon_once_together_with_what_follows(settled):
     works.drop_day("2026-03-01", name="more.csv", minutes=45)
     works.execute(INGEST)
     works.execute(FACTS, **DAY)
-    assert look() == {HEALTH, REPORT}
+    assert look() == {HEALTH, REPORT, *DECLARED, *BUDGETS}
     assert look() == set()
 
 
@@ -129,6 +136,6 @@ def test_a_decision_that_came_after_its_input_is_not_made_again(settled):
 def test_the_logs_are_looked_at_and_exported_once_an_hour(settled):
     _, look = settled
     hour = datetime.now(UTC).replace(minute=8, second=0) + timedelta(hours=1)
-    assert look(hour) == {*LOGS, REPORT}
+    assert look(hour) == {*LOGS, GATES, REPORT}
     assert look(hour + timedelta(minutes=30)) == set()
-    assert look(hour + timedelta(hours=1)) == {*LOGS, REPORT}
+    assert look(hour + timedelta(hours=1)) == {*LOGS, GATES, REPORT}

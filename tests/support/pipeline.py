@@ -63,9 +63,9 @@ class Pipeline:
     def compute(self, table: str, **asked: Any) -> Outcome:
         """Computes one table; `asked` as in Request."""
         self.runs += 1
-        query = self.home.queries[table]
+        recipe = self.home.recipe(table, self.home.lake.cursor())
         request = Request(f"compute-{self.runs}", **asked)
-        return materialize_recipe(self.home.lake, self.home.contracts[table], query, self.home.facts(query), request)
+        return materialize_recipe(self.home.lake, self.home.contracts[table], recipe, self.home.facts(recipe), request)
 
     def facts(self, **asked: Any) -> dict[str, Outcome]:
         """Computes the two facts, one after the other."""

@@ -67,7 +67,7 @@ def test_a_spent_budget_stops_all_but_p0_and_security_changes() -> None:
     assert not found.allowed and not may_deploy(found)
     assert may_deploy(found, "p0") and may_deploy(found, "security")
     assert found.reasons == (
-        "checkout: 125.0% of its error budget is consumed; built-in freezes changes from 1 of it on",
+        "checkout: 125.0% of its error budget is consumed; built-in freezes changes from 100% of it on",
     )
     assert found.actions == ("stop all changes but p0 and security ones until what froze them is over",)
     assert found.budget_remaining == pytest.approx(-0.25)
@@ -98,7 +98,7 @@ def test_an_incident_above_a_fifth_of_the_budget_asks_for_a_postmortem_and_stops
 def test_a_declared_policy_warns_before_it_freezes_and_does_not_warn_beside_a_freeze() -> None:
     steps = policy({"when": {"consumed": 1}, "action": "freeze"}, {"when": {"consumed": 0.8}, "action": "warn"})
     warned = gate(budget(0.85), by=steps)
-    assert warned.allowed and "strict warns from 0.8 of it on" in warned.reasons[0]
+    assert warned.allowed and "strict warns from 80% of it on" in warned.reasons[0]
     assert warned.actions == ("spare the error budget of checkout",)
     frozen = gate(budget(1.1), by=steps)
     assert not frozen.allowed and len(frozen.reasons) == 1 and "freezes" in frozen.reasons[0]

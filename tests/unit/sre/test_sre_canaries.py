@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.sre import CanaryError, Counts, Criterion, Means
 from cogniforge_pipeline.sre.service import SREService
+from cogniforge_pipeline.sre.service_types import metrics_from_json, metrics_to_json
 from tests.support.sre_service import NOON, open_service
 
 MINUTE = timedelta(minutes=1)
@@ -40,6 +43,17 @@ def events(sre: SREService, canary: str) -> list[tuple[str, datetime]]:
         for event in sre.home.events.read(types=["canary.*"])
         if isinstance(event.data, dict) and event.data["deployment_id"] == canary
     ]
+
+
+COUNT = st.integers(0, 10**12)
+NUMBER = st.floats(allow_nan=False, allow_infinity=False)
+COUNTS = st.builds(Counts, COUNT, COUNT, st.none() | COUNT, st.none() | COUNT)
+MEANS = st.builds(Means, COUNT, NUMBER, NUMBER, st.none() | COUNT, st.none() | NUMBER, st.none() | NUMBER)
+
+
+@given(st.dictionaries(st.text(), st.none() | NUMBER | COUNTS | MEANS))
+def test_what_was_measured_comes_back_as_it_was(metrics: dict[str, Any]) -> None:
+    assert metrics_from_json(metrics_to_json(metrics)) == metrics
 
 
 def test_a_canary_that_keeps_its_limits_is_promoted_at_its_end(sre: SREService) -> None:

@@ -127,6 +127,7 @@ def test_what_another_process_has_written_is_on_disk_when_the_call_returns(home:
         ({"ts": date(2026, 3, 1)}, "expected TIMESTAMP WITH TIME ZONE"),
         ({"slo_id": 5}, "expected VARCHAR, got 5"),
         ({"slo_id": ["a"]}, "expected VARCHAR"),
+        ({"slo_id": "\ud800"}, "expected VARCHAR"),
         ({"slo_id": None}, "slo_id"),
         ({"slo_id": ""}, "slo_id"),
         ({"measured_value": float("nan")}, "measured_value"),
