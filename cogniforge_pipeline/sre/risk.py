@@ -173,7 +173,8 @@ def fit_risk(
     columns = risk_learn.describe_columns(known, features)
     needed = max(EVENTS_PER_COLUMN * len(columns), MIN_EVENTS)
     seen = f"{len(known)} deployments with {failures} failures"
-    reason = f"{seen}; learning needs {needed} failures and {needed} successes, 10 for each of {len(columns)} columns"
+    each = f", {EVENTS_PER_COLUMN} for each of {len(columns)} columns" if needed > MIN_EVENTS else ""
+    reason = f"{seen}; learning needs {needed} failures and {needed} successes{each}"
     if columns and min(failures, len(known) - failures) >= needed:
         learnt = risk_learn.learn(risk_learn.encode(known, columns), failed)
         if learnt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -18,9 +19,7 @@ from tests.support.pipeline import Pipeline, Point, at, csv
 SLI, RATES, MINUTES, QUARTERS = "sre.sli_1m", "sre.burn_rates", "sre.alert_minutes", "sre.sli_15m"
 SLO_FACTS = (SLI, RATES, MINUTES, QUARTERS)
 DECISIONS = ("sre.slos", "sre.alerts", "sre.error_budgets", "sre.slo_reports")
-STEP = timedelta(minutes=5)
-
-Counts = tuple[float, float]
+STEP = timedelta(minutes=2)
 
 
 def slo(name: str, indicator: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
@@ -62,7 +61,7 @@ def everything(work: Pipeline) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def scrapes(first: datetime, after: datetime, trouble: Iterable[datetime] = ()) -> list[Point]:
-    """Samples every five minutes: 100 requests each, of which 50 fail where it ends a minute of `trouble`.
+    """Samples every two minutes: 100 requests each, of which 50 failed at the moments of `trouble`.
 
     What the counters hold follows from the time alone, so that files may be cut anywhere.
     """
@@ -78,13 +77,13 @@ def scrapes(first: datetime, after: datetime, trouble: Iterable[datetime] = ()) 
 
 
 def minutes(first: str, last: str) -> list[datetime]:
-    """Every fifth minute from the first to the last one."""
+    """Every second minute from the first to the last one."""
     start, steps = at(first), (at(last) - at(first)) // STEP
     return [start + STEP * n for n in range(steps + 1)]
 
 
-TROUBLE = minutes("2026-03-01 22:05", "2026-03-02 01:00")
-"""36 scrapes with 50 errors each, over midnight."""
+TROUBLE = minutes("2026-03-01 22:02", "2026-03-02 01:00")
+"""90 scrapes with 50 errors each, over midnight."""
 LATE = (at("2026-03-01 08:00"), at("2026-03-01 10:00"))
 
 
@@ -96,45 +95,56 @@ def in_time() -> list[Point]:
     )
 
 
+LATE_POINTS = [p for p in scrapes(*LATE, TROUBLE) if p[0] < LATE[1]]
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with all facts computed of what came in time."""
+    made = Pipeline(tmp_path_factory.mktemp("slos") / "home")
+    declare_slos(made, slo("web"))
+    made.drop("first.csv", csv(in_time(), kind="counter"))
+    made.ingest()
+    facts(made)
+    return made.folder
+
+
 @pytest.fixture
-def work(pipeline: Pipeline) -> Pipeline:
-    """All facts computed of what came in time."""
-    declare_slos(pipeline, slo("web"))
-    pipeline.drop("first.csv", csv(in_time(), kind="counter"))
-    pipeline.ingest()
-    facts(pipeline)
-    return pipeline
+def work(computed: Path, tmp_path: Path) -> Pipeline:
+    """A copy of it, to work on."""
+    return Pipeline(Path(shutil.copytree(computed, tmp_path / "home")))
 
 
 def test_telemetry_becomes_budgets_alerts_and_reports(work: Pipeline) -> None:
-    noon = at("2026-03-02 12:00")
-    decide(work, noon)
-    # 1 March 00:00 to 2 March 12:00 are 432 scrapes of 100 requests, of which the 36 in trouble had 50 errors each
+    decide(work, at("2026-03-02 12:00"))
+    # 36 hours of 30 scrapes of 100 requests, and the 90 scrapes in trouble had 50 errors each
     ((total, bad, consumed, status),) = work.rows("sre.error_budgets", "total, bad, consumed, status")
-    assert (total, bad, status) == (43200, 1800, "exhausted")
-    assert consumed == pytest.approx(1800 / 43200 / 0.01)
+    assert (total, bad, status) == (108000, 4500, "exhausted")
+    assert consumed == pytest.approx(4500 / 108000 / 0.01)
     found = work.rows("sre.slo_reports", "period_start, period_end, total, bad, is_met, is_complete")
-    assert found == [(at("2026-03-01 00:00"), at("2026-04-01 00:00"), 43200, 1800, False, False)]
-    # half of the requests of a scrape fail, far above 14.4 %: the short window sees the first one at once, and is
-    # clean five minutes after the last one; the hour before the first scrape had 12 clean ones
-    (page,) = work.rows("sre.alerts", "fired_at, cleared_at, severity, alert")[:1]
-    # errors of the last hour: 50 n of 1200, above 14.4 % from the fourth scrape
-    assert page == (at("2026-03-01 22:20"), at("2026-03-02 01:05"), "page", "page-1h")
+    assert found == [(at("2026-03-01 00:00"), at("2026-04-01 00:00"), 108000, 4500, False, False)]
+    # The hour has 30 scrapes: 9 * 50 of 3000 are more than 14.4 %. The last 5 minutes are clean when the growth from
+    # 00:58 to 01:00 is no longer within them as a whole.
+    alerts = work.rows("sre.alerts", "alert, severity, fired_at, cleared_at")
+    assert alerts[0] == ("page-1h", "page", at("2026-03-01 22:18"), at("2026-03-02 01:04"))
+    assert [row[0] for row in alerts] == ["page-1h", "page-6h", "ticket-1d", "ticket-3d"]
 
 
-def test_rare_scrapes_leave_no_hole_at_midnight(work: Pipeline) -> None:
-    rows = work.rows(RATES, "ts")
-    first = at("2026-03-01 00:05")  # the first sample is where counting starts
-    assert [ts for (ts,) in rows if ts < at("2026-03-03 00:00")] == [
-        first + timedelta(minutes=n) for n in range(2 * 1440 - 5)
-    ]
-    # an hour of 20 March is measured, nothing is claimed about the rest
-    assert max(rows) == (at("2026-03-20 10:55"),)
+def test_scrapes_that_end_before_midnight_leave_no_hole_there(work: Pipeline) -> None:
+    moments = [ts for (ts,) in work.rows(RATES, "ts")]
+    # the first sample is where counting starts, the second one is of 00:02; the last one of each day is of 23:58
+    two_days = [at("2026-03-01 00:02") + timedelta(minutes=n) for n in range(2 * 1440 - 2)]
+    assert [ts for ts in moments if ts < at("2026-03-03 00:00")] == two_days
+    # an hour of 20 March is measured, and nothing is claimed about the rest of that day
+    assert moments[-1] == at("2026-03-20 10:58")
+    assert len(moments) == len(two_days) + 10 * 60 + 59
 
 
-def test_late_data_makes_only_the_days_that_look_back_on_it_due(work: Pipeline) -> None:
-    late = [p for p in scrapes(at("2026-03-01 00:00"), at("2026-03-02 00:00"), TROUBLE) if LATE[0] <= p[0] < LATE[1]]
-    work.drop("late.csv", csv(late, kind="counter"))
+def test_after_late_data_the_days_that_look_back_on_it_are_as_if_computed_from_scratch(
+    work: Pipeline, tmp_path: Path
+) -> None:
+    before = work.rows(SLI)
+    work.drop("late.csv", csv(LATE_POINTS, kind="counter"))
     work.ingest()
     assert fact_spans(work.home) == [(date(2026, 3, 1), date(2026, 3, 21))]
     again = facts(work)
@@ -146,39 +156,36 @@ def test_late_data_makes_only_the_days_that_look_back_on_it_due(work: Pipeline) 
         QUARTERS: near,
     }
     assert [outcome.publication for outcome in facts(work).values()] == [None] * 4
-
-
-def test_after_late_data_all_tables_are_as_if_computed_from_scratch(work: Pipeline, tmp_path: Path) -> None:
-    late = [p for p in scrapes(at("2026-03-01 00:00"), at("2026-03-02 00:00"), TROUBLE) if LATE[0] <= p[0] < LATE[1]]
-    before = work.rows(SLI)
-    work.drop("late.csv", csv(late, kind="counter"))
-    work.ingest()
-    facts(work)
+    assert before != work.rows(SLI)
     scratch = Pipeline(tmp_path / "scratch")
     declare_slos(scratch, slo("web"))
-    scratch.drop("all.csv", csv(in_time() + late, kind="counter"))
+    scratch.drop("all.csv", csv(in_time() + LATE_POINTS, kind="counter"))
     scratch.ingest()
     facts(scratch)
     for home in (work, scratch):
-        decide(home, at("2026-03-20 10:55"))
+        decide(home, at("2026-03-20 10:58"))
     assert everything(work) == everything(scratch)
-    assert before != work.rows(SLI)
 
 
-def test_days_computed_one_by_one_are_as_computed_together(
-    work: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(increments, "CHUNK_DAYS", 1)
+def test_days_computed_one_by_one_as_they_come_are_as_computed_together(work: Pipeline, tmp_path: Path) -> None:
     alone = Pipeline(tmp_path / "alone")
     declare_slos(alone, slo("web"))
-    # as it is lived: each day comes when the one before it has been computed
     for day in (1, 2, 20):
-        own = [point for point in in_time() if point[0].day == day]
-        alone.drop(f"{day}.csv", csv(own, kind="counter"))
+        alone.drop(f"{day}.csv", csv([point for point in in_time() if point[0].day == day], kind="counter"))
         alone.ingest()
         facts(alone)
     for table in SLO_FACTS:
         assert alone.rows(table) == work.rows(table)
+
+
+def test_the_number_of_days_that_one_statement_computes_does_not_matter(
+    work: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {table: work.rows(table) for table in SLO_FACTS}
+    monkeypatch.setattr(increments, "CHUNK_DAYS", 1)
+    for table in SLO_FACTS:
+        assert work.compute(table, only_changed=False).plan.days
+    assert {table: work.rows(table) for table in SLO_FACTS} == before
 
 
 def test_another_slo_computes_the_facts_again_and_another_description_does_not(work: Pipeline) -> None:
@@ -254,8 +261,8 @@ def test_an_slo_may_read_another_fact_and_follows_it(work: Pipeline) -> None:
     work.compute("aiops.rollup_5m")
     assert work.compute(SLI).plan.days == (date(2026, 3, 21),)
     totals = work.rows(SLI, "slo_id, sum(total) OVER (PARTITION BY slo_id)")
-    # buckets count samples: two series, 288 scrapes a day less two hours, and 12 and 2 scrapes
-    assert dict(totals)["buckets"] == 2 * (2 * 288 - 24 + 12 + 2)
+    # buckets count samples of two series: two days less two hours, an hour, and ten minutes
+    assert dict(totals)["buckets"] == 2 * 30 * 47 + 2 * 5
 
 
 def test_withdrawn_slos_leave_the_facts(work: Pipeline) -> None:
