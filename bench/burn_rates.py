@@ -95,7 +95,7 @@ def compute(cursor: duckdb.DuckDBPyConnection, objectives: list[Objective], end:
 
 
 def ask(server: Backfilled, end: datetime) -> tuple[float, int, Rates]:
-    """Seconds and number of Prometheus' ratios, and those of full hours: window by window, in as few queries as it takes."""
+    """Seconds and number of Prometheus' ratios, and those of full hours: by window, in as few queries as it takes."""
     seconds, ratios, rates = 0.0, 0, Rates()
     first, last, most = int(START.timestamp()), int(end.timestamp()), 11_000
     for name in WINDOWS:

@@ -17,7 +17,7 @@ rates leave it out where their window starts within that time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cogniforge_pipeline.sqltext import literal
@@ -28,6 +28,7 @@ INCIDENT_RATE = 6.0
 """The factor of the slower page at 30 days: 5 % of the budget in 6 hours."""
 INCIDENT_GAP = 30
 INCIDENTS = 5
+QUARTER = timedelta(minutes=15)
 RATE_AGE = timedelta(minutes=15)
 """The newest burn rates stand for a moment up to so much later, for samples of an SLO may come more rarely."""
 WARNING = 0.2
@@ -109,22 +110,25 @@ FROM lasting"""
 
 
 def slo_reports_sql(
-    objectives: Sequence[Objective], first: datetime, as_of: datetime, *, quarters: str = "sre.sli_15m"
+    objectives: Sequence[Objective], first: Mapping[str, datetime], as_of: datetime, *, quarters: str = "sre.sli_15m"
 ) -> str:
     """A SELECT of each objective's calendar periods with a moment in (first, as_of]: the rows of `sre.slo_reports`.
 
+    `first` holds a moment for each `slo_id`; an objective without one has the period of `as_of` alone.
     `as_of` is taken down to the quarter of an hour, for what is counted ends with one. The periods are those of a window
     that is aligned to the calendar and at least a day long, else calendar months of the window's zone. `quarters` is a
-    relation in the columns of `sre.sli_15m`. Raises ValueError without objectives, or unless a quarter ends after `first`.
+    relation in the columns of `sre.sli_15m`. Raises ValueError without objectives.
     """
-    as_of = utc(as_of) - (utc(as_of) - datetime(1970, 1, 1, tzinfo=UTC)) % timedelta(minutes=15)
+    as_of = utc(as_of) - (utc(as_of) - datetime(1970, 1, 1, tzinfo=UTC)) % QUARTER
     rows = [
         _row(objective, start, end, min(1.0, (as_of - start) / (end - start)), objective.window.rolling)
         for objective in objectives
-        for start, end in periods_between(report_window(objective.window), first, as_of)
+        for start, end in periods_between(
+            report_window(objective.window), min(first.get(objective.slo_id, as_of), as_of - QUARTER), as_of
+        )
     ]
     if not rows:
-        raise ValueError(f"expected an objective, and a quarter of an hour between {first} and {as_of}")
+        raise ValueError("expected at least one objective")
     return f"""
 WITH periods(slo_id, service, target, budget, period_start, period_end, elapsed, rolling, unit) AS (
     VALUES {", ".join(rows)}

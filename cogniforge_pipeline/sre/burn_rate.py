@@ -55,8 +55,8 @@ def window_sums_sql(counts: str, start: datetime, end: datetime, windows: Mappin
     """A SELECT of the sums over each window at every minute in (start, end], both taken down to whole minutes.
 
     `counts` is the SQL name of a relation with the columns that `minute_counts_sql` gives (or a subquery); it has
-    to hold the longest window before `start`. Columns: slo_id; minute BIGINT, minutes since 1970; bad, total
-    of the minute itself; and bad_<w>, total_<w> for each window. Sums are BIGINT millionths of events; `bad` below 0 is 0.
+    to hold the longest window before `start`. Columns: slo_id; minute BIGINT, minutes since 1970; bad, total of the
+    minute itself; and bad_<w>, total_<w> for each window, `bad` below 0 as 0. All are BIGINT millionths of events.
     An SLO has rows from its first minute on. Raises ValueError for a window that is no whole number of minutes.
     """
     lengths = {name: _minutes(length) for name, length in (windows or WINDOWS).items()}

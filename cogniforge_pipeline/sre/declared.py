@@ -6,6 +6,7 @@ Belongs here: reading the registry, and trying the SELECTs of objectives. Does n
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -43,12 +44,13 @@ def declared_slos(cursor: Connection) -> Slos:
     found = resolve(declared(cursor, OPENSLO_KIND))
     wrong: dict[str, str] = {}
     tables: set[str] = set()
-    for objective in found.objectives:
-        if isinstance(objective.source, SqlQuery):
-            try:
-                tables.update(_read(cursor, objective.source.query))
-            except (QueryInvalid, duckdb.Error) as error:
-                wrong[objective.slo_id] = f"its query does not fit the lake: {str(error).strip()}"
+    queries = [(o, o.source.query) for o in found.objectives if isinstance(o.source, SqlQuery)]
+    known = {name for (name,) in cursor.execute(_TABLES).fetchall()} if queries else set()
+    for objective, query in queries:
+        try:
+            tables.update(_read(cursor, query, known))
+        except (QueryInvalid, duckdb.Error) as error:
+            wrong[objective.slo_id] = f"its query does not fit the lake: {str(error).strip()}"
     for objective in found.objectives:
         broken = [member.slo_id for member in objective.members if member.slo_id in wrong]
         if broken:
@@ -57,13 +59,12 @@ def declared_slos(cursor: Connection) -> Slos:
     return Slos(objectives, found.refused, found.problems, tuple(sorted(tables)))
 
 
-def _read(cursor: Connection, query: str) -> tuple[str, ...]:
+def _read(cursor: Connection, query: str, known: Collection[str]) -> tuple[str, ...]:
     """The tables of a SELECT that the lake can compute. SLOs may not be made of what is made of SLOs."""
     tables = tables_of(query)
     own = [table for table in tables if table.startswith("sre.")]
     if own:
         raise QueryInvalid(f"it reads {own[0]}, which is made of SLOs", "read the tables that it is made of")
-    known = {name for (name,) in cursor.execute(_TABLES).fetchall()}
     unknown = [table for table in tables if table not in known]
     if unknown:
         raise QueryInvalid(

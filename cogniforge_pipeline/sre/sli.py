@@ -5,9 +5,9 @@ not: windows of time (`burn_rate.py`).
 
 Minutes hold (minute - 1 min, minute] and stand at their end. A minute that nothing was measured in has no row, one
 without traffic has total 0. `bad` = total - good; where a source counts a good event a minute before its total, a
-minute's `bad` is below 0 and the next one's is larger by the same. Where a raw ratio was outside 0 to 1, `good` and `bad` are
-NaN, for no such sample says what was good; so are the slice and the composite that it is in. `gaps` is explained in
-`sli_samples.py`.
+minute's `bad` is below 0 and the next one's is larger by the same. Where a raw ratio was outside 0 to 1, `good` and
+`bad` are NaN, for no such sample says what was good; so are the slice and the composite that it is in. `gaps` is
+explained in `sli_samples.py`.
 """
 
 from __future__ import annotations

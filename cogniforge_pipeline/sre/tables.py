@@ -181,13 +181,14 @@ def _slo_reports(cursor: Connection) -> Written:
 
     def statements(cursor: Connection, _: datetime, as_of: datetime) -> list[str]:
         # the first sample of a month at its very start would make a report of the month before
-        row = cursor.execute(
-            f"SELECT coalesce(min(ts) FILTER (total > 0), min(ts)) FROM {QUARTERS} WHERE ts <= {literal(as_of)}"
-        ).fetchone()
-        first = row[0] if row else None
-        return [slo_reports_sql(objectives, first - MINUTE, as_of)] if objectives and first else []
+        rows = cursor.execute(
+            f"SELECT slo_id, coalesce(min(ts) FILTER (total > 0), min(ts)) FROM {QUARTERS} "
+            f"WHERE ts <= {literal(as_of)} GROUP BY slo_id"
+        ).fetchall()
+        first = {slo_id: ts - MINUTE for slo_id, ts in rows}
+        return [slo_reports_sql(objectives, first, as_of)] if objectives else []
 
-    sample = slo_reports_sql(objectives, SAMPLE, SAMPLE + DAY) if objectives else ""
+    sample = slo_reports_sql(objectives, {}, SAMPLE) if objectives else ""
     return Written(REPORTS, (SLOS, QUARTERS), _digest(sample), statements, idle=not objectives)
 
 

@@ -43,7 +43,7 @@ def _no_errors(page: Page) -> Iterator[None]:
 
 def test_the_asset_graph_shows_every_group(ui, page, tmp_path):
     page.open(f"{ui.url}/asset-groups")
-    for group in ("aiops", "data_mesh", "platform", "reports"):
+    for group in ("aiops", "data_mesh", "platform", "reports", "sre"):
         page.wait_for_text(group)
     assert "Join the Dagster community" not in page.text(), "nobody is asked for an address"
     page.screenshot(tmp_path / "graph.png")

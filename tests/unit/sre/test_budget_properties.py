@@ -139,7 +139,8 @@ def test_the_events_of_a_window_are_those_of_its_parts(found: list[Event], parts
 def test_reports_of_days_add_up_to_those_of_their_months(found: list[Event], zone: str, passed: int) -> None:
     as_of = START + MINUTE * passed
     day, month = (
-        rows_of(slo_reports_sql([objective(d, zone=zone)], START, as_of, quarters=minutes(found))) for d in ("1d", "1M")
+        rows_of(slo_reports_sql([objective(d, zone=zone)], {"web": START}, as_of, quarters=minutes(found)))
+        for d in ("1d", "1M")
     )
     quarter = START + MINUTE * (passed // 15 * 15)
     known = [event for event in found if event[0] <= quarter]
@@ -163,7 +164,7 @@ def test_a_months_budget_is_its_share_of_the_months_true_length(
     wanted = objective("1M", target, zone)
     as_of = first + MINUTE * max(15, int(length * share))
     at_once = budget(wanted, [], as_of)
-    (reported,) = rows_of(slo_reports_sql([wanted], first, as_of, quarters=minutes([])))
+    (reported,) = rows_of(slo_reports_sql([wanted], {"web": first}, as_of, quarters=minutes([])))
     assert (at_once["window_start"], at_once["window_end"]) == (first, after)
     assert (reported["period_start"], reported["period_end"]) == (first, after)
     for row in (at_once, reported):

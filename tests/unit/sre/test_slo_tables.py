@@ -167,6 +167,24 @@ def test_after_late_data_the_days_that_look_back_on_it_are_as_if_computed_from_s
     assert everything(work) == everything(scratch)
 
 
+def test_a_late_sample_reaches_the_growth_at_midnight_a_day_later(pipeline: Pipeline) -> None:
+    samples = [
+        (at("2026-03-01 23:59") + timedelta(seconds=30), "web", "requests_total", 100.0),
+        (at("2026-03-02 12:00"), "web", "another_total", 1.0),
+        (at("2026-03-03 00:00"), "web", "requests_total", 170.0),
+        (at("2026-03-03 00:01"), "web", "requests_total", 175.0),
+    ]
+    declare_slos(pipeline, slo("web"))
+    pipeline.drop("first.csv", csv(samples[1:], kind="counter"))
+    pipeline.ingest()
+    pipeline.compute(SLI)
+    assert pipeline.rows(SLI, "total") == [(0,), (5,)]
+    pipeline.drop("late.csv", csv(samples[:1], kind="counter"))
+    pipeline.ingest()
+    pipeline.compute(SLI)
+    assert pipeline.rows(SLI, "ts, total")[-2:] == [(at("2026-03-03 00:00"), 70), (at("2026-03-03 00:01"), 5)]
+
+
 def test_days_computed_one_by_one_as_they_come_are_as_computed_together(work: Pipeline, tmp_path: Path) -> None:
     alone = Pipeline(tmp_path / "alone")
     declare_slos(alone, slo("web"))
