@@ -65,7 +65,14 @@ class Request:
 
 
 def plan_days(
-    cursor: Connection, table: str, inputs: Mapping[str, bool], *, lookback: int, code: str, request: Request
+    cursor: Connection,
+    table: str,
+    inputs: Mapping[str, bool],
+    *,
+    lookback: int,
+    code: str,
+    request: Request,
+    ahead: int = 0,
 ) -> Plan:
     """The days of a fact to compute. `inputs` maps each table to whether it is a fact itself (has days).
 
@@ -75,7 +82,7 @@ def plan_days(
     as_of = request.moment()
     now = publish.versions(cursor)
     facts = [name for name, is_fact in inputs.items() if is_fact]
-    due = _due(cursor, table, facts, lookback, code)
+    due = _due(cursor, table, facts, lookback, ahead, code)
     days = {day for day, is_due in due.items() if is_due or not request.only_changed}
     if not request.only_changed:
         reason = "asked for"
@@ -163,7 +170,15 @@ def materialize_recipe(
         if _rests(cursor, recipe):
             return Plan({}, 0, (), False, "nothing is declared for it")
         if contract.partition_column:
-            return plan_days(cursor, recipe.name, has_days, lookback=recipe.lookback, code=code, request=request)
+            return plan_days(
+                cursor,
+                recipe.name,
+                has_days,
+                lookback=recipe.lookback,
+                code=code,
+                request=request,
+                ahead=recipe.ahead,
+            )
         return plan_decision(cursor, recipe.name, list(has_days), code=code, request=request)
 
     def selects(cursor: Connection, plan: Plan) -> list[str]:
@@ -206,11 +221,14 @@ def fact_spans(home: Home) -> list[tuple[date, date]]:
         if _rests(cursor, recipe):
             continue
         contract = home.contracts[recipe.name]
-        facts = home.facts(recipe)
+        inputs = home.facts(recipe)
         code = code_version(contract, recipe.digest)
-        plan = plan_days(cursor, recipe.name, facts, lookback=recipe.lookback, code=code, request=request)
-        later = {day + timedelta(n) for name in facts for day in due.get(name, ()) for n in range(recipe.lookback + 1)}
-        universe = set(_due(cursor, recipe.name, [n for n, is_fact in facts.items() if is_fact], recipe.lookback, code))
+        reach, ahead = recipe.lookback, recipe.ahead
+        plan = plan_days(cursor, recipe.name, inputs, lookback=reach, code=code, request=request, ahead=ahead)
+        facts = [name for name, is_fact in inputs.items() if is_fact]
+        touched = {day + timedelta(n) for name in facts for day in due.get(name, ()) for n in range(ahead + 1)}
+        later = {day + timedelta(n) for name in facts for day in due.get(name, ()) for n in range(reach + 1)}
+        universe = set(_due(cursor, recipe.name, facts, reach, ahead, code)) | touched
         due[recipe.name] = set(plan.days) | (later & (universe | {day for days in due.values() for day in days}))
     return _runs({day for chosen in due.values() for day in chosen})
 
@@ -244,8 +262,11 @@ def _rests(cursor: Connection, recipe: Recipe) -> bool:
     return recipe.idle and not cursor.execute(f"SELECT 1 FROM {qualified(recipe.name)} LIMIT 1").fetchone()
 
 
-def _due(cursor: Connection, table: str, facts: Sequence[str], lookback: int, code: str) -> dict[date, bool]:
-    """Every day that the inputs have, and whether the table's rows of that day are older than an input or `code`."""
+def _due(
+    cursor: Connection, table: str, facts: Sequence[str], lookback: int, ahead: int, code: str
+) -> dict[date, bool]:
+    """Every day that the inputs have (and the `ahead` ones after each), and whether the table's rows of that day are
+    older than an input or `code`."""
     named = ", ".join(map(literal, facts)) or "NULL"
     rows = cursor.execute(
         "WITH touched AS ("
@@ -258,6 +279,7 @@ def _due(cursor: Connection, table: str, facts: Sequence[str], lookback: int, co
         f"SELECT unnest(days) AS day, version, inputs, code_version FROM {MATERIALIZATIONS} WHERE table_name = {literal(table)}"
         ") GROUP BY day"
         f") SELECT day, bool_or(m.code IS NULL OR m.code <> {literal(code)} OR r.version > coalesce(m.inputs[r.table_name], 0)) "
-        "FROM reached AS r LEFT JOIN made AS m USING (day) WHERE day IN (SELECT day FROM touched) GROUP BY day",
+        "FROM reached AS r LEFT JOIN made AS m USING (day) "
+        f"WHERE day IN (SELECT day + n::INTEGER FROM touched, range({ahead + 1}) AS next (n)) GROUP BY day",
     ).fetchall()
     return dict(rows)

@@ -20,8 +20,11 @@ PHASE_TAG = "cogniforge/phase"
 
 
 def days_of(home: Home) -> dg.DailyPartitionsDefinition:
-    """The partitions of facts: UTC days from the home's first day to tomorrow, for clocks may run ahead."""
-    return dg.DailyPartitionsDefinition(start_date=home.settings.first_day.isoformat(), end_offset=2)
+    """The partitions of facts: UTC days from the home's first day to the day after tomorrow.
+
+    Clocks may run ahead, and the last minute of a day is told in the next.
+    """
+    return dg.DailyPartitionsDefinition(start_date=home.settings.first_day.isoformat(), end_offset=3)
 
 
 def spec(

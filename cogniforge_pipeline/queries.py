@@ -45,6 +45,7 @@ class Query:
     text: str
     inputs: tuple[str, ...]
     lookback: int = 0
+    ahead: ClassVar[int] = 0
     idle: ClassVar[bool] = False
 
     @property

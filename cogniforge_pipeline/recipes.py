@@ -20,7 +20,8 @@ class Recipe(Protocol):
     """A table's rows as they are computed now.
 
     `inputs` are the tables read. `digest` changes when the meaning may have changed. `lookback` says how many earlier
-    days the rows of a day depend on. `idle` says that there would be no rows whatever the inputs hold, because nothing
+    days the rows of a day depend on. With `ahead` 1 a day's data may give rows of the next day too, which is then computed
+    with it. `idle` says that there would be no rows whatever the inputs hold, because nothing
     is declared: such a table is left alone once it is empty.
     """
 
@@ -32,6 +33,8 @@ class Recipe(Protocol):
     def lookback(self) -> int: ...
     @property
     def digest(self) -> str: ...
+    @property
+    def ahead(self) -> int: ...
     @property
     def idle(self) -> bool: ...
     def selects(self, cursor: Connection, start: datetime, end: datetime) -> Sequence[str]:
@@ -48,6 +51,7 @@ class Written:
     digest: str
     statements: Statements
     lookback: int = 0
+    ahead: int = 0
     idle: bool = False
 
     def selects(self, cursor: Connection, start: datetime, end: datetime) -> Sequence[str]:

@@ -30,6 +30,8 @@ from cogniforge_pipeline.sre.windows import utc
 
 REACH = timedelta(days=1)
 """How far before the first minute samples are looked for, unless told otherwise."""
+AGE_REACH = timedelta(days=7)
+"""The same for the age of the newest sample: a feed that died so long ago is taken to be given up."""
 
 
 def minute_counts_sql(
@@ -48,7 +50,7 @@ def minute_counts_sql(
     STRUCT(since TIMESTAMPTZ, bad DOUBLE, total DOUBLE)[]. Members of a composite have to be among the objectives.
     The relations are SQL names or subqueries: samples (ts, series_id, value), series as `aiops.series`, and
     recorded (slo_id, ts, measured_value, compliant). Samples up to `reach` before `start` say how a counter grew
-    over a gap, and how old the newest sample is.
+    over a gap, those up to AGE_REACH how old the newest one is.
 
     Occurrences count events. Timeslices and RatioTimeslices give one event for each whole slice with traffic, at
     the slice's end (slices are counted from 1970): good or bad by its ratio of good, or that ratio itself.
@@ -104,10 +106,9 @@ def _source_selects(
             case Raw() as raw:
                 selects.append(raw_sql(slo_id, raw, start, end, telemetry=telemetry, series=series))
             case Threshold() as threshold:
+                oldest = start - AGE_REACH
                 selects.append(
-                    threshold_sql(
-                        slo_id, threshold, start, end, reach_start=reach_start, telemetry=telemetry, series=series
-                    )
+                    threshold_sql(slo_id, threshold, start, end, reach_start=oldest, telemetry=telemetry, series=series)
                 )
             case SqlQuery() as query:
                 selects.append(query_sql(slo_id, query, start, end))

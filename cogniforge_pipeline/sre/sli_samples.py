@@ -16,7 +16,7 @@ that starts at one of the minutes from `since` to before `minute` must leave it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.objectives import Objective, Ratio, Raw, RecordedRows, SqlQuery, Threshold
@@ -45,9 +45,11 @@ def ratio_sql(
 ) -> str:
     """Events of ratios, the samples read once for all of them. Growth is known back to samples at `reach_start`.
 
-    Series of kind `delta`, and all where the ratio's `counter` is false, hold counts by themselves. Growth over a
-    gap that began before `reach_start` is not seen: there the series starts anew.
+    Series of kind `delta`, and all where the ratio's `counter` is false, hold counts by themselves. After a gap longer
+    than from `reach_start` to `start` a series starts anew, so that a day's rows do not depend on how many days are
+    computed with it.
     """
+    reach = (start - reach_start) // timedelta(microseconds=1)
     chosen = " UNION ALL ".join(chosen_sql(objective, ratio, series) for objective, ratio in objectives)
     return f"""
 WITH chosen AS MATERIALIZED (
@@ -65,8 +67,9 @@ samples AS (
 ),
 grown AS (
     SELECT series_id, {minute_of("ts")} AS minute, value,
-        CASE WHEN old IS NULL THEN 0 WHEN value < old THEN value ELSE value - old END AS growth,
-        epoch_us(before) // 60000000 + 1 AS since
+        CASE WHEN old IS NULL OR epoch_us(ts) - epoch_us(before) > {reach} THEN 0
+            WHEN value < old THEN value ELSE value - old END AS growth,
+        CASE WHEN epoch_us(ts) - epoch_us(before) <= {reach} THEN epoch_us(before) // 60000000 + 1 END AS since
     FROM samples WHERE ts > {literal(start)}
 ),
 parts AS MATERIALIZED (
@@ -119,8 +122,9 @@ def threshold_sql(
 ) -> str:
     """Each sample, or each whole minute of an age, is one event; good where it compares so with the threshold.
 
-    An age is known for the minutes after the first sample since `reach_start`, whether samples go on or not.
+    An age is known for as long after a sample as from `reach_start` to `start`, whether samples go on or not.
     """
+    reach = (start - reach_start) // timedelta(minutes=1)
     compared = f"{_OPERATORS[threshold.op]} {literal(float(threshold.value))}"
     if threshold.measure == "value":
         good = f"CASE WHEN value {compared} THEN 1 ELSE 0 END"
@@ -135,7 +139,7 @@ FROM (
 ASOF JOIN (
     SELECT {minute_of("ts")} AS seen, arg_max({newest}, ts) AS newest FROM {telemetry}
     WHERE ts > {literal(reach_start)} AND ts <= {literal(end)} AND {_among(threshold.selector, series)} GROUP BY seen
-) AS samples ON minutes.minute >= samples.seen"""
+) AS samples ON minutes.minute >= samples.seen WHERE minute - seen <= {reach}"""
 
 
 def query_sql(slo_id: str, source: SqlQuery, start: datetime, end: datetime) -> str:

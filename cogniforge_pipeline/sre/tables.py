@@ -31,7 +31,7 @@ from cogniforge_pipeline.sre.declared import declared_slos
 from cogniforge_pipeline.sre.objectives import Objective, Threshold
 from cogniforge_pipeline.sre.openslo import SLODocument
 from cogniforge_pipeline.sre.release_gates import GATES, OVERRIDES, release_gates_selects
-from cogniforge_pipeline.sre.sli import REACH, minute_counts_sql
+from cogniforge_pipeline.sre.sli import AGE_REACH, REACH, minute_counts_sql
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -118,7 +118,8 @@ def _sli(cursor: Connection) -> Written:
         inputs,
         _digest(statement(SAMPLE, SAMPLE + DAY), *maintenance),
         statements,
-        lookback=-(-(REACH + timedelta(seconds=slices) + MINUTE) // DAY),
+        lookback=-(-((AGE_REACH if ages else REACH) + timedelta(seconds=slices) + MINUTE) // DAY),
+        ahead=1,
         idle=not objectives,
     )
 

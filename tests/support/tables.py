@@ -39,7 +39,13 @@ def _moment(value: date | datetime) -> datetime:
 def declared(*documents: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rows of the registry that hold OpenSLO documents."""
     return [
-        {"kind": "slo", "name": document["metadata"]["name"], "version": 1, "origin": "api", "spec": json.dumps(document)}
+        {
+            "kind": "slo",
+            "name": document["metadata"]["name"],
+            "version": 1,
+            "origin": "api",
+            "spec": json.dumps(document),
+        }
         for document in documents
     ]
 

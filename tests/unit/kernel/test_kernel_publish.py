@@ -12,8 +12,7 @@ import pytest
 from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Bounds, Rule
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY, AuditFailed, Circumstances, Mode, Publication
-from cogniforge_pipeline.publish import write
+from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY, AuditFailed, Circumstances, Mode, Publication, write
 from cogniforge_pipeline.sqltext import ident, literal
 from tests.support.pipeline import HEALTH, Pipeline, at
 

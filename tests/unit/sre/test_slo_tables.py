@@ -146,12 +146,13 @@ def test_after_late_data_the_days_that_look_back_on_it_are_as_if_computed_from_s
     before = work.rows(SLI)
     work.drop("late.csv", csv(LATE_POINTS, kind="counter"))
     work.ingest()
-    assert fact_spans(work.home) == [(date(2026, 3, 1), date(2026, 3, 21))]
+    assert fact_spans(work.home) == [(date(2026, 3, 1), date(2026, 3, 22))]
     again = facts(work)
-    near = (date(2026, 3, 1), date(2026, 3, 2))
+    # a day's data may reach two days further, and its last minute is told in the next day
+    near = (date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3))
     assert {table: outcome.plan.days for table, outcome in again.items()} == {
         SLI: near,
-        RATES: (*near, date(2026, 3, 20)),  # looks back 30 days
+        RATES: (*near, date(2026, 3, 20), date(2026, 3, 21)),  # looks back 30 days
         MINUTES: near,
         QUARTERS: near,
     }
@@ -171,7 +172,7 @@ def test_a_late_sample_reaches_the_growth_at_midnight_a_day_later(pipeline: Pipe
     samples = [
         (at("2026-03-01 23:59") + timedelta(seconds=30), "web", "requests_total", 100.0),
         (at("2026-03-02 12:00"), "web", "another_total", 1.0),
-        (at("2026-03-03 00:00"), "web", "requests_total", 170.0),
+        (at("2026-03-02 23:59") + timedelta(seconds=15), "web", "requests_total", 170.0),
         (at("2026-03-03 00:01"), "web", "requests_total", 175.0),
     ]
     declare_slos(pipeline, slo("web"))
@@ -183,6 +184,20 @@ def test_a_late_sample_reaches_the_growth_at_midnight_a_day_later(pipeline: Pipe
     pipeline.ingest()
     pipeline.compute(SLI)
     assert pipeline.rows(SLI, "ts, total")[-2:] == [(at("2026-03-03 00:00"), 70), (at("2026-03-03 00:01"), 5)]
+
+
+def test_what_happened_in_the_last_minute_of_a_day_counts_though_nothing_comes_the_day_after(
+    pipeline: Pipeline,
+) -> None:
+    declare_slos(pipeline, slo("web"))
+    samples = [
+        (at("2026-03-01 23:59"), "web", "requests_total", 100.0),
+        (at("2026-03-01 23:59") + timedelta(seconds=30), "web", "requests_total", 115.0),
+    ]
+    pipeline.drop("first.csv", csv(samples, kind="counter"))
+    pipeline.ingest()
+    facts(pipeline)
+    assert pipeline.rows(SLI, "ts, total")[-1] == (at("2026-03-02 00:00"), 15)
 
 
 def test_days_computed_one_by_one_as_they_come_are_as_computed_together(work: Pipeline, tmp_path: Path) -> None:
@@ -214,7 +229,7 @@ def test_another_slo_computes_the_facts_again_and_another_description_does_not(w
     declare_slos(work, slo("strict", objectives=[{"target": 0.999}]))
     again = facts(work)
     assert {again[table].plan.reason for table in (SLI, RATES, MINUTES)} == {"the definition changed"}
-    assert len(again[SLI].plan.days) == 3
+    assert len(again[SLI].plan.days) == 5, "the three days with data, and those whose first minute they end in"
     assert {name for (name,) in work.rows(SLI, "slo_id")} == {"web", "strict"}
     assert work.rows(QUARTERS, "slo_id") != []
 
@@ -273,11 +288,11 @@ def test_an_slo_may_read_another_fact_and_follows_it(work: Pipeline) -> None:
     query = "SELECT ts, 1 AS good, count AS total FROM aiops.rollup_5m"
     work.compute("aiops.rollup_5m")
     declare_slos(work, slo("web"), slo("buckets", select(query)))
-    assert len(work.compute(SLI).plan.days) == 3
+    assert len(work.compute(SLI).plan.days) == 5
     work.drop("new.csv", csv(scrapes(at("2026-03-21 10:00"), at("2026-03-21 10:10")), kind="counter"))
     work.ingest()
     work.compute("aiops.rollup_5m")
-    assert work.compute(SLI).plan.days == (date(2026, 3, 21),)
+    assert work.compute(SLI).plan.days == (date(2026, 3, 21), date(2026, 3, 22))
     totals = work.rows(SLI, "slo_id, sum(total) OVER (PARTITION BY slo_id)")
     # buckets count samples of two series: two days less two hours, an hour, and ten minutes
     assert dict(totals)["buckets"] == 2 * 30 * 47 + 2 * 5
