@@ -173,10 +173,11 @@ class BoundedContext(DeclarationModel):
 
     @property
     def policy(self) -> GovernancePolicy | None:
-        """Its `governance_policies` as a policy of the context's name; None when it asks for nothing."""
+        """Its `governance_policies` as a policy, under a name that no declared one has; None when it asks for nothing."""
         if not self.governance_policies.asked:
             return None
-        return GovernancePolicy(name=self.context_id, context=self.context_id, rules=self.governance_policies)
+        name = f"context {self.context_id}"
+        return GovernancePolicy.model_construct(name=name, context=self.context_id, rules=self.governance_policies)
 
 
 def _between_contexts(declared: Sequence[Declaration[BoundedContext]]) -> list[Problem]:

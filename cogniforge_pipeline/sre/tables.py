@@ -25,7 +25,7 @@ from cogniforge_pipeline.registry import REGISTRY
 from cogniforge_pipeline.sqltext import ident, literal
 from cogniforge_pipeline.sre.budget_policy import DEFAULT
 from cogniforge_pipeline.sre.budgets import error_budgets_sql, slo_reports_sql
-from cogniforge_pipeline.sre.burn_alerts import alert_minutes_sql, rule_windows
+from cogniforge_pipeline.sre.burn_alerts import alert_episodes_sql, alert_minutes_sql, rule_windows
 from cogniforge_pipeline.sre.burn_rate import WINDOWS, burn_rates_sql, window_sums_sql
 from cogniforge_pipeline.sre.declared import declared_slos
 from cogniforge_pipeline.sre.objectives import Objective, Threshold
@@ -60,6 +60,7 @@ def computed() -> list[Computed]:
         Computed(SLI, (*TELEMETRY, RECORDS), _sli),
         Computed(RATES, (SLI,), _burn_rates),
         Computed(ALERT_MINUTES, (SLI,), _alert_minutes),
+        Computed(ALERTS, (SLOS, SLI, ALERT_MINUTES), _alerts),
         Computed(BUDGETS, (SLOS, SLI, RATES), _error_budgets),
         Computed(REPORTS, (SLOS, QUARTERS), _slo_reports),
         Computed(GATES, GATE_INPUTS, _release_gates),
@@ -163,6 +164,18 @@ def _alert_minutes(cursor: Connection) -> Written:
 
     digest = _digest(statement(SAMPLE, SAMPLE + DAY, SAMPLE))
     return Written(ALERT_MINUTES, (SLI,), digest, statements, -(-longest // DAY), idle=not objectives)
+
+
+def _alerts(_: Connection) -> Written:
+    def statement(as_of: datetime) -> str:
+        # nothing is claimed about minutes after the newest measured one
+        known = f"(SELECT max(ts) FROM {SLI} WHERE ts <= {literal(as_of)})"
+        held = f"(SELECT * FROM {ALERT_MINUTES} WHERE ts <= {known})"
+        return f"SELECT * FROM ({alert_episodes_sql(held, known)}) JOIN (SELECT slo_id, service FROM {SLOS}) USING (slo_id)"
+
+    return Written(
+        ALERTS, (SLOS, SLI, ALERT_MINUTES), _digest(statement(SAMPLE)), lambda _, __, as_of: [statement(as_of)]
+    )
 
 
 def _error_budgets(cursor: Connection) -> Written:

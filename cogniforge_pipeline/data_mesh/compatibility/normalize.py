@@ -37,7 +37,7 @@ class Space:
         self.budget = budget
         self._shapes: dict[Term, Shape] = {TRUE: Shape(), FALSE: IMPOSSIBLE}
         self._folded: dict[tuple[int, Term], Shape] = {}
-        self._kept: list[Shape] = []
+        self._kept: dict[int, Shape] = {}
         self._numbers = 1
 
     def document(self, raw: Any) -> Document:
@@ -70,12 +70,12 @@ class Space:
             self.budget.spend(20 + len(shape.properties) + len(other.properties) + len(shape.enum or ()))
             found = _fold(shape, other, term)
             self._folded[id(shape), term] = found
-            self._kept.append(shape)
+            self.keep(shape)
         return found
 
     def keep(self, shape: Shape) -> Shape:
         """The same shape, kept alive, so that its identity can stand for it."""
-        self._kept.append(shape)
+        self._kept[id(shape)] = shape
         return shape
 
     def _of_node(self, node: Node) -> Shape:
@@ -215,16 +215,14 @@ def _unevaluated(document: Document, node: Node, shape: Shape) -> Shape:
     """`unevaluated…` as `additional…` where nothing beside properties and items evaluates; else an opaque part."""
     raw = node.raw
     plain = not (shape.groups or shape.conditions or shape.implies or shape.extra or shape.opaque)
-    if "unevaluatedProperties" in raw:
+    opaque = False
+    if "unevaluatedProperties" in raw and document.newer and shape.additional is None:
         closing = term(document, raw["unevaluatedProperties"])
-        if plain and shape.additional is None:
-            shape = replace(shape, additional=closing)
-        elif closing and not (plain and shape.additional is not None):
-            return replace(shape, opaque=(*shape.opaque, node))
-    if "unevaluatedItems" in raw:
+        shape = replace(shape, additional=closing) if plain else shape
+        opaque = bool(closing) and not plain
+    if "unevaluatedItems" in raw and document.newer and shape.rest is None:
         closing = term(document, raw["unevaluatedItems"])
-        if plain and shape.rest is None and not shape.contains:
-            shape = replace(shape, rest=closing)
-        elif closing and not (plain and shape.rest is not None):
-            return replace(shape, opaque=(*shape.opaque, node))
-    return shape
+        plain = plain and not shape.contains
+        shape = replace(shape, rest=closing) if plain else shape
+        opaque = opaque or (bool(closing) and not plain)
+    return replace(shape, opaque=(*shape.opaque, node)) if opaque else shape
