@@ -7,6 +7,8 @@ An event has the same id whenever the table is computed again, so it is in the l
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from cogniforge_pipeline.data_mesh.tables import FINDINGS, SLA
 from cogniforge_pipeline.events import NewEvent
 from cogniforge_pipeline.lake import Connection
@@ -17,23 +19,23 @@ DAYS = 7
 
 
 def sla_events(cursor: Connection) -> list[NewEvent]:
-    """`data_product.sla.breached` and `data_product.sla.restored` of the last DAYS days of `data_mesh.sla_status`.
-
-    What broke longer ago and is still broken is told, too: somebody has to hear of it.
-    """
+    """`data_product.sla.breached` and `data_product.sla.restored` of the last DAYS days of `data_mesh.sla_status`."""
     rows = cursor.execute(
-        "SELECT product_id, sla, promised, breach.started_at, breach.ended_at FROM ("
+        "SELECT product_id, sla, promised, breach.started_at, breach.ended_at, as_of FROM ("
         f"SELECT product_id, sla, promised, as_of, unnest(breaches) AS breach FROM {SLA} WHERE sla <> 'availability') "
-        f"WHERE coalesce(breach.ended_at, as_of) > as_of - INTERVAL {DAYS} DAY ORDER BY 4, 1, 2"
+        "ORDER BY ALL"
     ).fetchall()
     found = []
-    for product, sla, promised, started, ended in rows:
-        key = f"{product}:{sla}:{started.isoformat()}"
+    for product, sla, promised, started, ended, as_of in rows:
+        news = as_of - timedelta(days=DAYS)
         about = {"product_id": product, "sla": sla, "promised": promised, "started_at": started.isoformat()}
-        found.append(NewEvent("data_product.sla.breached", SOURCE, about, product, started, f"{key}:breached"))
-        if ended:
+        if started > news:
+            key = f"{product}:{sla}:{started.isoformat()}:breached"
+            found.append(NewEvent("data_product.sla.breached", SOURCE, about, product, started, key))
+        if ended and ended > news:
+            key = f"{product}:{sla}:{ended.isoformat()}:restored"
             over = {**about, "ended_at": ended.isoformat()}
-            found.append(NewEvent("data_product.sla.restored", SOURCE, over, product, ended, f"{key}:restored"))
+            found.append(NewEvent("data_product.sla.restored", SOURCE, over, product, ended, key))
     return found
 
 
