@@ -6,6 +6,7 @@ Belongs here: what commands, services and Dagster steps share. Does not: any wor
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -15,6 +16,7 @@ from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.declarations import Kind, Platform, load_platform
 from cogniforge_pipeline.events import EventLog, NewEvent
 from cogniforge_pipeline.lake import Connection, Lake
+from cogniforge_pipeline.products import Products, load_products
 from cogniforge_pipeline.queries import Query, load_queries
 from cogniforge_pipeline.recipes import Computed, Recipe
 from cogniforge_pipeline.settings import Settings, packaged
@@ -45,11 +47,20 @@ class Home:
 
     @cached_property
     def contracts(self) -> dict[str, Contract]:
-        return load_contracts(packaged("contracts"))
+        return {**self._packaged, **self.products.contracts}
 
     @cached_property
     def queries(self) -> dict[str, Query]:
-        return load_queries(packaged("sql"))
+        return {**load_queries(packaged("sql")), **self.products.queries}
+
+    @cached_property
+    def _packaged(self) -> dict[str, Contract]:
+        return load_contracts(packaged("contracts"))
+
+    @cached_property
+    def products(self) -> Products:
+        """The user's own data products, as they were when first asked for: a new one needs the definitions reloaded."""
+        return load_products(self.settings.platform, self._packaged)
 
     @cached_property
     def views(self) -> dict[str, Query]:
@@ -69,7 +80,8 @@ class Home:
 
     def platform(self) -> Platform:
         """What the platform folder declares now, with the problems found."""
-        return load_platform(self.settings.platform, self.kinds)
+        found = load_platform(self.settings.platform, self.kinds)
+        return replace(found, problems=(*found.problems, *self.products.problems))
 
     def announce(self, table: str) -> None:
         """Tells what a table that was just published has to tell; what was told before is not told again."""

@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
+RESERVED_SCHEMAS = frozenset(
+    ("information_schema", "main", "pg_catalog", "quarantine", "reports", "temp", "system", "lake")
+)
+"""Schemas that no product may have, beside those of the package."""
+
 Value = str | int | float | bool | None | datetime | date
 
 

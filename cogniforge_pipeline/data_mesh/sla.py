@@ -88,7 +88,7 @@ WITH promised (product_id, freshness, availability, error_rate) AS (
     VALUES {rows}
 ),
 logged AS (
-    SELECT q.product_id, q.timestamp AS at, q.error_rate, coalesce(m.mode, 'replace') = 'replace' AS is_whole,
+    SELECT q.product_id, q.timestamp AS told, q.error_rate, coalesce(m.mode, 'replace') = 'replace' AS is_whole,
         q.timestamp - to_microseconds(CAST(1e6 * q.freshness_seconds AS BIGINT)) AS newest
     FROM {QUALITY} AS q
     SEMI JOIN promised USING (product_id)
@@ -96,32 +96,32 @@ logged AS (
     WHERE q.timestamp <= {literal(now)}
 ),
 states AS (
-    SELECT product_id, at, error_rate, is_whole, newest
+    SELECT product_id, told, error_rate, is_whole, newest
     FROM logged
-    WHERE at > {literal(start)}
+    WHERE told > {literal(start)}
     UNION ALL
-    SELECT product_id, max(at), arg_max(error_rate, at), arg_max(is_whole, at),
-        CASE WHEN arg_max(is_whole, at) THEN arg_max_null(newest, at) ELSE max(newest) END
+    SELECT product_id, max(told), arg_max(error_rate, told), arg_max(is_whole, told),
+        CASE WHEN arg_max(is_whole, told) THEN arg_max_null(newest, told) ELSE max(newest) END
     FROM logged
-    WHERE at <= {literal(start)}
+    WHERE told <= {literal(start)}
     GROUP BY product_id
 ),
 spans AS (
-    SELECT s.product_id, s.at, s.error_rate, p.freshness, p.error_rate AS error_limit,
-        coalesce(lead(s.at) OVER one, {literal(now)}) AS until,
-        lead(s.at) OVER one IS NULL AS is_last,
+    SELECT s.product_id, s.told, s.error_rate, p.freshness, p.error_rate AS error_limit,
+        coalesce(lead(s.told) OVER one, {literal(now)}) AS until,
+        lead(s.told) OVER one IS NULL AS is_last,
         CASE WHEN s.is_whole THEN s.newest ELSE max(s.newest) OVER (one ROWS UNBOUNDED PRECEDING) END AS newest
     FROM states AS s
     JOIN promised AS p USING (product_id)
-    WINDOW one AS (PARTITION BY s.product_id ORDER BY s.at)
+    WINDOW one AS (PARTITION BY s.product_id ORDER BY s.told)
 ),
 broken AS (
     SELECT product_id, 'freshness' AS sla, until, is_last,
-        greatest(at, newest + to_microseconds(CAST(1e6 * freshness AS BIGINT))) AS since
+        greatest(told, newest + to_microseconds(CAST(1e6 * freshness AS BIGINT))) AS since
     FROM spans
     WHERE newest + to_microseconds(CAST(1e6 * freshness AS BIGINT)) < until
     UNION ALL
-    SELECT product_id, 'error_rate', until, is_last, at
+    SELECT product_id, 'error_rate', until, is_last, told
     FROM spans
     WHERE error_rate > error_limit
 ),
@@ -147,9 +147,9 @@ breaches AS (
     GROUP BY ALL
 ),
 known AS (
-    SELECT s.product_id, arg_max(s.error_rate, s.at) AS error_rate, max(s.at) AS published_at,
-        arg_max_null(s.newest, s.at) AS newest,
-        sum(epoch_us(s.until) - epoch_us(greatest(s.at, {literal(start)}))) FILTER (s.newest IS NOT NULL) AS counted
+    SELECT s.product_id, arg_max(s.error_rate, s.told) AS error_rate, max(s.told) AS published_at,
+        arg_max_null(s.newest, s.told) AS newest,
+        sum(epoch_us(s.until) - epoch_us(greatest(s.told, {literal(start)}))) FILTER (s.newest IS NOT NULL) AS counted
     FROM spans AS s
     GROUP BY ALL
 ),

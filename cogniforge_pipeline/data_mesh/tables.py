@@ -79,7 +79,7 @@ def computed(
         Computed(CONTEXTS, (REGISTRY,), lambda cursor: _contexts(mesh, cursor)),
         Computed(PRODUCTS, (REGISTRY,), lambda cursor: _products(mesh, cursor)),
         Computed(FINDINGS, (REGISTRY,), lambda cursor: _findings(mesh, cursor)),
-        Computed(TRENDS, (QUALITY,), lambda _: _trends(mesh)),
+        Computed(TRENDS, (QUALITY, MATERIALIZATIONS), lambda _: _trends(mesh)),
         Computed(SLA, (QUALITY, MATERIALIZATIONS), lambda cursor: _sla(mesh, cursor)),
         Computed(LINEAGE, (MATERIALIZATIONS,), lambda cursor: _lineage(mesh, cursor)),
     ]
@@ -173,7 +173,7 @@ def lineage_edges(mesh: Mesh, cursor: Connection) -> list[Edge]:
     own = {table.name: table.inputs for table in computed()}
     queries = mesh.queries()
     inputs = dict(rows) | own | {query.name: query.inputs for query in queries}
-    shown = [*queries, Query(TRENDS, quality_trends_sql(), (QUALITY,))]
+    shown = [*queries, Query(TRENDS, quality_trends_sql(), ())]
     return [*table_edges(inputs), *column_edges(shown, mesh.contracts())]
 
 

@@ -21,6 +21,8 @@ from cogniforge_pipeline.declarations.nodes import Node
 from cogniforge_pipeline.declarations.validate import did_you_mean, validate
 
 MAX_FILE_BYTES = 1024 * 1024
+OTHER_FOLDERS = ("contracts", "sql")
+"""They hold data products, which are no declarations."""
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -45,6 +47,8 @@ def load_platform(folder: Path, kinds: Iterable[Kind[Any]]) -> Platform:
     problems: list[Problem] = []
     companions: list[tuple[str, Path]] = []
     for entry in _entries(root, root, problems):
+        if entry.is_dir() and entry.name in OTHER_FOLDERS:
+            continue
         kind = by_place.get(entry.name + "/" if entry.is_dir() else entry.stem)
         if kind is None:
             problems.append(_unknown(entry, kinds))

@@ -8,21 +8,30 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from cogniforge_pipeline import contracts, publish
 from cogniforge_pipeline.contracts import Contract, load_contracts
+from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.queries import load_queries
 from cogniforge_pipeline.recipes import Recipe
 from cogniforge_pipeline.settings import packaged
 from cogniforge_pipeline.sqltext import ident, literal, qualified
-from cogniforge_pipeline.sre.tables import computed
+from cogniforge_pipeline.sre import tables as sre_tables
 
 CONTRACTS = load_contracts(packaged("contracts"))
 QUERIES = load_queries(packaged("sql"))
-COMPUTED = {table.name: table for table in computed()}
+PRODUCTS = load_contracts(Path(__file__).parent / "products")
+"""Contracts that tables of the mesh look at in these tests, instead of those of the program."""
+CLOCK = [datetime(2026, 3, 2, tzinfo=UTC)]
+"""What the mesh takes for the wall clock: the end of the moment or days that are computed."""
+COMPUTED = {
+    table.name: table
+    for table in (*sre_tables.computed(), *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]))
+}
 TABLES = sorted({*QUERIES, *COMPUTED})
 
 
@@ -69,8 +78,8 @@ def compute(table: str, given: Mapping[str, list[dict[str, Any]]], params: Mappi
         for other in CONTRACTS.values():
             if other.name != table:
                 _fill(con, other, given.get(other.name, []))
+        CLOCK[0] = end = values["as_of"] if "as_of" in values else values["day_end"]
         recipe: Recipe = QUERIES[table] if table in QUERIES else COMPUTED[table].recipe(con)
-        end = values["as_of"] if "as_of" in values else values["day_end"]
         selects = recipe.selects(con, values.get("day_start", end), end)
         columns = ", ".join(f"{ident(column.name)} {column.type}" for column in contract.columns)
         names = ", ".join(ident(column.name) for column in contract.columns)

@@ -103,12 +103,12 @@ def _contains(differ: Differ, old: Shape, new: Shape) -> Iterator[Found]:
     fits = containment.arrays(differ.prover, before, kept)
     if not old.contains:
         yield found("CONTAINS_ADDED", "contains", breaking=not fits)
-    elif not _same(differ, old.contains, new.contains):
+    elif not fits or not _same(differ, old.contains, new.contains):
         yield found(f"CONTAINS_{'EXTENDED' if fits else 'NARROWED'}", "contains")
 
 
 def _same(differ: Differ, old: tuple[Contains, ...], new: tuple[Contains, ...]) -> bool:
     return len(old) == len(new) and all(
         (before.least, before.most) == (after.least, after.most) and differ.same(before.term, after.term)
-        for before, after in zip(old, new)
+        for before, after in zip(old, new, strict=True)
     )

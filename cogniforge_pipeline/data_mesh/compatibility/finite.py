@@ -64,4 +64,4 @@ def _numbers(shape: Shape) -> list[Any] | None:
             return None
         found = [low[0] + index * step for index in range(count)]
     values = [int(number) if number.denominator == 1 else float(number) for number in found]
-    return values if all(value == number for value, number in zip(values, found)) else None
+    return values if all(value == number for value, number in zip(values, found, strict=True)) else None

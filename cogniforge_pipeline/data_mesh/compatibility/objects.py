@@ -8,7 +8,7 @@ where patterns or a schema judge the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from cogniforge_pipeline.data_mesh.compatibility import containment
@@ -145,8 +145,8 @@ def _patterns(differ: Differ, old: Shape, new: Shape) -> Iterator[Found]:
             yield found("ADDITIONAL_PROPERTIES_NARROWED", *place, detail=detail)
 
 
-def _all_fit(differ: Differ, terms: object, wanted: Term) -> bool:
-    return all(differ.prover.term_subset(term, wanted) for term in terms)  # type: ignore[attr-defined]
+def _all_fit(differ: Differ, terms: Iterable[Term], wanted: Term) -> bool:
+    return all(differ.prover.term_subset(term, wanted) for term in terms)
 
 
 def _names(differ: Differ, old: Shape, new: Shape) -> Iterator[Found]:
@@ -158,7 +158,7 @@ def _names(differ: Differ, old: Shape, new: Shape) -> Iterator[Found]:
     fits = containment.names(differ.prover, old, new)
     if not old.names:
         yield found("PROPERTY_NAMES_ADDED", "propertyNames", breaking=not fits)
-    elif not differ.same(old.names, new.names):
+    elif not fits or not differ.same(old.names, new.names):
         yield found(f"PROPERTY_NAMES_{'EXTENDED' if fits else 'NARROWED'}", "propertyNames")
 
 

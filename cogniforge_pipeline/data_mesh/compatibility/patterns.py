@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 import warnings
 from functools import lru_cache
+from typing import Any
 
 from cogniforge_pipeline.data_mesh.compatibility.model import Undecided
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import re._constants as sre
-    import re._parser as parser
+import re._constants as sre  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]
 
 _ALWAYS = {"", "^", ".*", "^.*", r"[\s\S]*", r"^[\s\S]*", r"[\s\S]*$", r"^[\s\S]*$", r"(.|\n)*", r"^(.|\n)*$"}
 _STEPS = 1_000_000
@@ -66,7 +65,7 @@ def _compile(pattern: str) -> tuple[re.Pattern[str], int, bool]:
     return compiled, max(loops + (not anchored), 1), nested
 
 
-def _loops(tree: parser.SubPattern, inside: bool) -> tuple[int, bool]:
+def _loops(tree: Any, inside: bool) -> tuple[int, bool]:
     """How many open repeats a pattern has, and whether one of them holds a choice (which may double every step)."""
     loops, nested = 0, False
     for code, argument in tree:
@@ -84,7 +83,7 @@ def _loops(tree: parser.SubPattern, inside: bool) -> tuple[int, bool]:
     return loops, nested
 
 
-def _parts(code: object, argument: object) -> list[parser.SubPattern]:
+def _parts(code: object, argument: object) -> list[Any]:
     if isinstance(argument, parser.SubPattern):
         return [argument]
     if not isinstance(argument, tuple):

@@ -1,0 +1,113 @@
+"""The user's own data products: a contract and a SQL file in the platform folder become a table, with no Python.
+
+    platform/contracts/<schema>/<table>.yaml     ODCS v3
+    platform/sql/<schema>/<table>.sql            as the files of `sql/`, see `queries.py`
+
+Belongs here: reading both, and what keeps a product out. Does not: making the table (`increments.py`), comparing a
+contract with its earlier versions.
+
+One wrong product never keeps out another one, nor any table of the package.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import TypeVar
+
+from cogniforge_pipeline.contracts import Contract, ContractError, load_contract
+from cogniforge_pipeline.declarations import Problem
+from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.queries import Query, QueryInvalid, check_inputs, load_query
+from cogniforge_pipeline.sqltext import RESERVED_SCHEMAS
+
+T = TypeVar("T", Contract, Query)
+
+
+@dataclass(frozen=True)
+class Products:
+    """The products that can be made, by table name, and what is wrong with the others."""
+
+    contracts: Mapping[str, Contract]
+    queries: Mapping[str, Query]
+    problems: tuple[Problem, ...]
+
+
+def load_products(platform: Path, known: Mapping[str, Contract]) -> Products:
+    """All products of a platform folder. `known` are the package's contracts, whose schemas are taken."""
+    problems: list[Problem] = []
+    taken = {contract.schema for contract in known.values()} | RESERVED_SCHEMAS
+    contracts = dict(_read(platform, "contracts", (".yaml", ".yml"), load_contract, taken, problems))
+    queries = dict(_read(platform, "sql", (".sql",), load_query, taken, problems))
+    for name in sorted(queries.keys() - contracts.keys()):
+        place = name.replace(".", "/")
+        if not (platform / "contracts" / f"{place}.yaml").exists():  # a wrong one was told of
+            problems.append(Problem(f"sql/{place}.sql", "it has no contract", f"write contracts/{place}.yaml"))
+        del queries[name]
+    for name in sorted(contracts.keys() - queries.keys()):
+        place = name.replace(".", "/")
+        if not (platform / "sql" / f"{place}.sql").exists():
+            problems.append(Problem(f"contracts/{place}.yaml", "nothing makes this table", f"write sql/{place}.sql"))
+        del contracts[name]
+    while wrong := next(_unusable(queries, {*known, *contracts}), None):
+        name, problem = wrong
+        problems.append(problem)
+        del queries[name], contracts[name]
+    return Products(contracts, queries, tuple(problems))
+
+
+def _read(
+    platform: Path,
+    folder: str,
+    suffixes: tuple[str, ...],
+    load: Callable[[Path], T],
+    taken: set[str],
+    problems: list[Problem],
+) -> Iterator[tuple[str, T]]:
+    root = platform / folder
+    for path in sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        shown = path.relative_to(platform).as_posix()
+        name = ".".join(path.relative_to(root).with_suffix("").parts)
+        if path.suffix not in suffixes or not re.fullmatch(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", name):
+            hint = f"expected {folder}/<schema>/<table>{suffixes[0]} in lower-case letters, digits and _"
+            problems.append(Problem(shown, "its place names no table", hint))
+        elif name.partition(".")[0] in taken:
+            schema = name.partition(".")[0]
+            problems.append(Problem(shown, f"the schema {schema} is not free", "choose another one for your products"))
+        else:
+            try:
+                found = load(path)
+            except (ContractError, QueryInvalid) as error:
+                problems.append(_problem(shown, path, error))
+                continue
+            if found.name == name:
+                yield name, found
+            else:
+                problems.append(Problem(shown, f"it is named {found.name}, its path says {name}", "make them equal"))
+
+
+def _unusable(queries: Mapping[str, Query], known: set[str]) -> Iterator[tuple[str, Problem]]:
+    for name, query in queries.items():
+        place = f"sql/{name.replace('.', '/')}.sql"
+        try:
+            check_inputs(query, known)
+        except QueryInvalid as error:
+            yield name, Problem(place, f"it{error.message.removeprefix(place)}", error.hint)
+    order = TopologicalSorter({name: [i for i in query.inputs if i in queries] for name, query in queries.items()})
+    try:
+        order.prepare()
+    except CycleError as error:
+        circle = error.args[1]
+        name = min(circle)
+        message = f"tables that are made of each other: {' <- '.join(circle)}"
+        yield name, Problem(f"sql/{name.replace('.', '/')}.sql", message, "let one of them read something else")
+
+
+def _problem(shown: str, path: Path, error: CogniforgeError) -> Problem:
+    """The error of a file, with the place in words that the user knows."""
+    place = re.match(rf"{re.escape(str(path))}(?::(\d+))?: ", error.message)
+    line = int(place[1]) if place and place[1] else None
+    return Problem(shown, error.message[place.end() :] if place else error.message, error.hint, line)
