@@ -233,6 +233,23 @@ def fact_spans(home: Home) -> list[tuple[date, date]]:
     return _runs({day for chosen in due.values() for day in chosen})
 
 
+def stale_decisions(home: Home, request: Request) -> set[str]:
+    """The tables without days that a run has something to do for: those whose own plan says so, and what reads them."""
+    cursor = home.lake.cursor()
+    names = [name for name in (*home.queries, *home.computed) if not home.contracts[name].partition_column]
+    recipes = {name: home.recipe(name, cursor) for name in names}
+    stale: set[str] = set()
+    for name in TopologicalSorter({n: [i for i in r.inputs if i in recipes] for n, r in recipes.items()}).static_order():
+        recipe = recipes[name]
+        if stale.intersection(recipe.inputs):
+            stale.add(name)
+        elif not _rests(cursor, recipe):
+            code = code_version(home.contracts[name], recipe.digest)
+            if plan_decision(cursor, name, recipe.inputs, code=code, request=request).stale:
+                stale.add(name)
+    return stale
+
+
 def all_spans(home: Home) -> list[tuple[date, date]]:
     """The ranges of days [first, after), each for one run, that hold all days that any fact ever had."""
     rows = home.lake.cursor().execute(f"SELECT DISTINCT unnest(days) FROM {MATERIALIZATIONS}").fetchall()

@@ -7,7 +7,7 @@ deciding what changed (`declarations`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -35,19 +35,24 @@ REGISTRY = "platform.declarations"
 
 
 def record(
-    home: Home, declared: Platform | Iterable[Declaration[Any]], *, run_id: str
+    home: Home,
+    declared: Platform | Iterable[Declaration[Any]] | Callable[[Connection], Iterable[Declaration[Any]]],
+    *,
+    run_id: str,
 ) -> tuple[Changes, Publication | None]:
     """Writes what changed, if anything did. A Platform has origin `file`, other declarations `api`.
 
+    A function derives them from what the lake holds; it is asked again when somebody else wrote meanwhile.
     Raises LakeError, or Superseded after ATTEMPTS attempts.
     """
     contract = home.contracts[REGISTRY]
     cursor = home.lake.cursor()
     origin: Origin = "file" if isinstance(declared, Platform) else "api"
-    wanted = declared if isinstance(declared, Platform) else list(declared)
+    fixed = declared if isinstance(declared, Platform) or callable(declared) else list(declared)
     with home.lake.explained():
         for attempt in range(1, ATTEMPTS + 1):
             version = publish.versions(cursor).get(REGISTRY, 0)
+            wanted = list(fixed(cursor)) if callable(fixed) else fixed
             found = cursor.execute(f"SELECT * FROM {REGISTRY}")
             names = [column[0] for column in found.description or []]
             current = [dict(zip(names, row, strict=True)) for row in found.fetchall()]

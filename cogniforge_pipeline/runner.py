@@ -17,14 +17,17 @@ from datetime import datetime
 
 import dagster as dg
 
-from cogniforge_pipeline import metadata
+from cogniforge_pipeline import metadata, publish
 from cogniforge_pipeline.definitions import build_definitions, defs
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.increments import all_spans, fact_spans
+from cogniforge_pipeline.increments import Request, all_spans, fact_spans, stale_decisions
+from cogniforge_pipeline.reports.export import FILE
 from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
 from cogniforge_pipeline.settings import Settings, packaged
+from cogniforge_pipeline.written_assets import shown_version
 
+REPORTS = (dg.AssetKey(["reports", "duckdb"]),)
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -95,6 +98,9 @@ def run(
         def phase(name: str, extra: Mapping[str, str]) -> None:
             job = definitions.resolve_job_def(name)
             held_back = _downstream(graph, made_by, report)
+            if name == DECISIONS and select is None and not full_refresh:
+                with home.lake.explained():
+                    held_back |= _unchanged(home, instance, graph, as_of)
             keys = [key for key in job.asset_layer.executable_asset_keys if key in wanted - held_back]
             if keys:
                 _execute(home, job, instance, keys, {**tags, **extra}, report, listener, verbose)
@@ -112,6 +118,29 @@ def _downstream(graph: dg.AssetGraph, made_by: Mapping[str, Iterable[dg.AssetKey
     """What the failed steps should have made, and all that depends on it; each phase is a run that sees no other."""
     failed = [key for step, _ in report.failed_steps for key in made_by.get(step, ())]
     return set(dg.AssetSelection.assets(*failed).downstream().resolve(graph)) if failed else set()
+
+
+def _unchanged(
+    home: Home, instance: dg.DagsterInstance, graph: dg.AssetGraph, as_of: datetime | None
+) -> set[dg.AssetKey]:
+    """The decisions that would be as they are, and the tables that would be shown as they were: a step for each only to
+    find that out would cost more than all else of a run without news."""
+    stale = stale_decisions(home, Request(run_id="", as_of=as_of or home.as_of()))
+    versions = publish.versions(home.lake.cursor())
+    resting = set()
+    for key in graph.executable_asset_keys:
+        table = ".".join(key.path)
+        if table in home.queries or table in home.computed:
+            if table not in stale:
+                resting.add(key)
+        elif table in home.contracts:
+            last = instance.get_latest_materialization_event(key)
+            shown = last.asset_materialization.metadata if last and last.asset_materialization else {}
+            if "version" in shown and shown["version"].value == shown_version(versions, table):
+                resting.add(key)
+    if (home.settings.reports / FILE).exists():
+        resting |= {key for key in REPORTS if graph.get(key).parent_keys <= resting}
+    return resting
 
 
 def _selected(graph: dg.AssetGraph, select: str | None) -> set[dg.AssetKey]:

@@ -66,6 +66,15 @@ def append(home: Home, table: str, rows: Sequence[Row], *, run_id: str) -> Publi
         return replace(written, snapshot=made.snapshot)
 
 
+def append_within(home: Home, cursor: Connection, table: str, rows: Sequence[Row], *, run_id: str) -> None:
+    """As `append`, inside a transaction that the caller holds on `cursor`: for rows of several tables, all or none."""
+    contract = _contract(home, table)
+    with publish.stage(cursor, contract, [_select(contract, rows)], mode=Mode.APPEND, run_id=run_id) as staged:
+        _refuse_bad(cursor, staged)
+        _refuse_known(cursor, staged)
+        publish.commit(cursor, [staged], Circumstances(run_id))
+
+
 def upsert(home: Home, table: str, rows: Sequence[Row], *, run_id: str) -> Publication | None:
     """Adds rows, in place of those that have the same primary key; otherwise as `append`.
 

@@ -3,7 +3,7 @@
 Belongs here: showing and checking what such a table holds. Does not: writing it (`written.py`, `publish`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 
@@ -11,7 +11,7 @@ from cogniforge_pipeline import contracts, metadata, outcomes, publish
 from cogniforge_pipeline.automation import look_hourly
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.outcomes import Plot
-from cogniforge_pipeline.publish import Publication
+from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY, Publication
 from cogniforge_pipeline.sqltext import ident, qualified
 
 AUDITED_DAYS = 30
@@ -23,12 +23,9 @@ def written_assets(home: Home, tables: Iterable[str]) -> list[dg.AssetsDefinitio
 
 
 def shown_asset(
-    home: Home, table: str, *, since: str | None = None, is_log: bool = False, plot: Plot | None = None
+    home: Home, table: str, *, since: str | None = None, plot: Plot | None = None
 ) -> dg.AssetsDefinition:
-    """Audits and shows a table: all of it, or the last AUDITED_DAYS by the column `since`.
-
-    A log has no version of its own: every publication of any table adds to it.
-    """
+    """Audits and shows a table: all of it, or the last AUDITED_DAYS by the column `since`."""
     contract = home.contracts[table]
 
     @dg.multi_asset(
@@ -42,9 +39,13 @@ def shown_asset(
         recent = f" WHERE {ident(since)} > now() - INTERVAL {AUDITED_DAYS} DAY" if since else ""
         cursor.execute(f"CREATE OR REPLACE TEMP TABLE shown_rows AS SELECT * FROM {qualified(table)}{recent}")
         audit = contracts.audit(cursor, contract, "temp.shown_rows")
-        versions = publish.versions(cursor)
-        version = sum(versions.values()) if is_log else versions.get(table, 0)
+        version = shown_version(publish.versions(cursor), table)
         found = Publication(table, version, home.lake.snapshot_id(cursor), audit.rows, 0, (), audit)
         yield from outcomes.results(context, home, contract, found, None, plot=plot)
 
     return shown
+
+
+def shown_version(versions: Mapping[str, int], table: str) -> int:
+    """What changes with the table's rows. A log has no version of its own: every publication of any table adds to it."""
+    return sum(versions.values()) if table in (MATERIALIZATIONS, QUALITY) else versions.get(table, 0)

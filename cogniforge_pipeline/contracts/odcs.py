@@ -30,7 +30,7 @@ from cogniforge_pipeline.contracts.sla import promises
 from cogniforge_pipeline.contracts.sqlcheck import canonical_type
 from cogniforge_pipeline.contracts.yaml_text import ContractError, Document, Spot, read_document, unknown_keys
 
-__all__ = ["Column", "Contract", "ContractError", "load_contract", "load_contracts"]
+__all__ = ["Column", "Contract", "ContractError", "load_contract", "load_contracts", "parse_contract"]
 
 _STATUSES = ("proposed", "draft", "active", "deprecated", "retired")
 _LOGICAL_TYPES = {
@@ -64,7 +64,11 @@ def load_contracts(folder: Path | str) -> dict[str, Contract]:
 
 def load_contract(path: Path | str) -> Contract:
     """One contract. Raises ContractError with file, line and what to do for anything that cannot be used."""
-    document = read_document(Path(path))
+    return parse_contract(read_document(Path(path)))
+
+
+def parse_contract(document: Document) -> Contract:
+    """The contract of a document that was read already. Raises as `load_contract`."""
     odcs = _parse(document)
     spot = Spot(document)
     schema, table = _name(odcs, spot)

@@ -1,1 +1,69 @@
-"""Data mesh: what every table promises, how well it keeps it, and what happened on the platform."""
+"""Data mesh: what every table promises, how well it keeps it, and what happened on the platform.
+
+Belongs here: the public names, each loaded when it is first asked for, so that the import stays light. Does not: code.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cogniforge_pipeline.data_mesh.compatibility import Compatibility, Difference, SchemaError, compare_schemas
+    from cogniforge_pipeline.data_mesh.evolution import ContractRefused
+    from cogniforge_pipeline.data_mesh.model import BoundedContext, GovernancePolicy
+    from cogniforge_pipeline.data_mesh.service import DataMeshService, get_data_mesh_service
+    from cogniforge_pipeline.data_mesh.service_types import (
+        DataContract,
+        DataDomainType,
+        DataProduct,
+        DataQualityMetrics,
+        SchemaCompatibility,
+        SchemaEvolution,
+    )
+
+_NAMES = {
+    "compatibility": ("Compatibility", "Difference", "SchemaError", "compare_schemas"),
+    "evolution": ("ContractRefused",),
+    "model": ("BoundedContext", "GovernancePolicy"),
+    "service": ("DataMeshService", "get_data_mesh_service"),
+    "service_types": (
+        "DataContract",
+        "DataDomainType",
+        "DataProduct",
+        "DataQualityMetrics",
+        "SchemaCompatibility",
+        "SchemaEvolution",
+    ),
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = [
+    "BoundedContext",
+    "Compatibility",
+    "ContractRefused",
+    "DataContract",
+    "DataDomainType",
+    "DataMeshService",
+    "DataProduct",
+    "DataQualityMetrics",
+    "Difference",
+    "GovernancePolicy",
+    "SchemaCompatibility",
+    "SchemaError",
+    "SchemaEvolution",
+    "compare_schemas",
+    "get_data_mesh_service",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

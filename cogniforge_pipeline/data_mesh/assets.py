@@ -69,4 +69,4 @@ def _events(home: Home) -> dg.AssetsDefinition:
 
 def _log(home: Home, table: str) -> dg.AssetsDefinition:
     time = next(column.name for column in home.contracts[table].columns if column.temporal)
-    return shown_asset(home, table, since=time, is_log=True, plot=PLOTS.get(table))
+    return shown_asset(home, table, since=time, plot=PLOTS.get(table))

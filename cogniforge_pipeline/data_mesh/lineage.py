@@ -10,6 +10,7 @@ may decide a value of the other. What only filters or joins rows is no column ed
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -47,8 +48,8 @@ def table_edges(inputs: Mapping[str, Iterable[str]]) -> list[Edge]:
 def column_edges(queries: Iterable[Query], contracts: Mapping[str, Contract]) -> list[Edge]:
     """The edges of the columns of each query that has a contract.
 
-    A column whose origin cannot be told (a parameter, a constant, a count of rows) has none. Without sqlglot there are
-    none at all.
+    A column whose origin cannot be told (a parameter, a constant, a count of rows) has none, nor has one whose SQL
+    sqlglot cannot follow. Without sqlglot there are none at all.
     """
     if not find_spec("sqlglot"):
         return []
@@ -68,20 +69,24 @@ def _schema(contracts: Mapping[str, Contract]) -> dict[str, dict[str, dict[str, 
 def _query_edges(query: Query, contracts: Mapping[str, Contract], columns: Mapping[str, Any]) -> set[Edge]:
     sqlglot, lineage = import_module("sqlglot"), import_module("sqlglot.lineage")
     qualify, scopes = import_module("sqlglot.optimizer.qualify"), import_module("sqlglot.optimizer.scope")
-    tree = qualify.qualify(
-        sqlglot.parse_one(query.text, dialect="duckdb"),
-        schema=columns,
-        dialect="duckdb",
-        validate_qualify_columns=False,
-        identify=False,
-    )
-    scope = scopes.build_scope(tree)
+    try:
+        tree = qualify.qualify(
+            sqlglot.parse_one(query.text, dialect="duckdb"),
+            schema=columns,
+            dialect="duckdb",
+            validate_qualify_columns=False,
+            identify=False,
+        )
+        scope = scopes.build_scope(tree)
+    except Exception:  # what it cannot read it refuses in many ways, AssertionError among them
+        return set()
     given = {name.lower() for name in tree.named_selects}
     found = set()
     for column in contracts[query.name].columns:
         if column.name.lower() in given:
-            node = lineage.lineage(column.name, tree, schema=columns, dialect="duckdb", scope=scope, copy=False)
-            found |= {Edge(table, query.name, name, column.name) for table, name in _origins(node, contracts)}
+            with suppress(Exception):
+                node = lineage.lineage(column.name, tree, schema=columns, dialect="duckdb", scope=scope, copy=False)
+                found |= {Edge(table, query.name, name, column.name) for table, name in _origins(node, contracts)}
     return found
 
 

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cogniforge_pipeline.charts import BLUE, RED
+from cogniforge_pipeline.charts import AMBER, BLUE, GREY, RED, WIDTH, chart_rows
+from cogniforge_pipeline.data_mesh.tables import SLA, TRENDS
 from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.publish import QUALITY, Publication
+
+SHOWN = 50
+"""So many publications of a product at most, the last ones."""
 
 
 def quality(cursor: Connection, _: Publication) -> Any:
@@ -41,4 +45,60 @@ def _top(values: list[dict[str, Any]]) -> float:
     return max(0.0001, *(float(value["error rate"] or 0) for value in values))
 
 
-PLOTS = {QUALITY: quality}
+def breaches(cursor: Connection, _: Publication) -> Any:
+    """When each product broke a promise in the last thirty days."""
+    import altair as alt
+
+    rows = chart_rows(
+        cursor,
+        "SELECT product_id, sla, breach.started_at AS started_at, coalesce(breach.ended_at, as_of) AS ended_at FROM ("
+        f"SELECT product_id, sla, as_of, unnest(breaches) AS breach FROM {SLA} WHERE sla <> 'availability') ORDER BY ALL",
+    )
+    if not rows:
+        return None
+    time = alt.X(
+        "started_at:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%d %b %H:%M", tickCount=6)
+    )
+    colors = alt.Scale(domain=["freshness", "error_rate"], range=[AMBER, RED])
+    return (
+        alt.Chart(alt.InlineData(rows))
+        .mark_bar(height=9)
+        .encode(
+            x=time,
+            x2="ended_at:T",
+            y=alt.Y("product_id:N", title=None, axis=alt.Axis(labelLimit=300)),
+            color=alt.Color("sla:N", title=None, scale=colors, legend=alt.Legend(orient="bottom")),
+        )
+        .properties(width=WIDTH, title="Broken promises")
+    )
+
+
+def trends(cursor: Connection, _: Publication) -> Any:
+    """How far the volume of each publication was from the product's usual one; anomalies are marked."""
+    import altair as alt
+
+    rows = chart_rows(
+        cursor,
+        f"SELECT product_id, timestamp, volume_score, is_anomaly FROM {TRENDS} WHERE volume_score IS NOT NULL "
+        f"QUALIFY row_number() OVER (PARTITION BY product_id ORDER BY timestamp DESC) <= {SHOWN} ORDER BY ALL",
+    )
+    if not rows:
+        return None
+    time = alt.X(
+        "timestamp:T", title=None, scale=alt.Scale(type="utc"), axis=alt.Axis(format="%d %b %H:%M", tickCount=6)
+    )
+    colors = alt.Scale(domain=[False, True], range=[GREY, RED])
+    return (
+        alt.Chart(alt.InlineData(rows))
+        .mark_circle(size=30)
+        .encode(
+            x=time,
+            y=alt.Y("volume_score:Q", title="scales from the median", scale=alt.Scale(type="symlog")),
+            color=alt.Color("is_anomaly:N", title="anomaly", scale=colors, legend=alt.Legend(orient="bottom")),
+            tooltip=["product_id:N", "timestamp:T", "volume_score:Q"],
+        )
+        .properties(width=WIDTH, height=220, title="Volumes against the usual one")
+    )
+
+
+PLOTS = {QUALITY: quality, SLA: breaches, TRENDS: trends}

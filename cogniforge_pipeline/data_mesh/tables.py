@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -51,9 +51,16 @@ class Mesh:
     def contexts(self, cursor: Connection) -> list[BoundedContext]:
         return [declaration.model for declaration in declared(cursor, CONTEXT_KIND)]
 
-    def others(self) -> tuple[str, ...]:
-        """The tables that are not of the mesh."""
-        return tuple(name for name, contract in self.contracts().items() if contract.schema != "data_mesh")
+    def logged(self) -> tuple[str, ...]:
+        """The logs, which have a version where the Python API adds to them, and the tables that are not of the mesh."""
+        others = (name for name, contract in self.contracts().items() if contract.schema != "data_mesh")
+        return (QUALITY, MATERIALIZATIONS, *others)
+
+    @cached_property
+    def column_edges(self) -> list[Edge]:
+        """Read once: to follow every column takes a second."""
+        shown = [*self.queries(), Query(TRENDS, quality_trends_sql(), ())]
+        return column_edges(shown, self.contracts())
 
 
 @cache
@@ -144,7 +151,7 @@ def _findings(mesh: Mesh, cursor: Connection) -> Written:
 
 def _trends(mesh: Mesh) -> Written:
     select = quality_trends_sql()
-    return Written(TRENDS, mesh.others(), _digest(select), lambda *_: [select])
+    return Written(TRENDS, mesh.logged(), _digest(select), lambda *_: [select])
 
 
 def _sla(mesh: Mesh, cursor: Connection) -> Written:
@@ -155,7 +162,7 @@ def _sla(mesh: Mesh, cursor: Connection) -> Written:
     states = cursor.execute(overdue_sql(promised, now)).fetchall()
     return Written(
         SLA,
-        mesh.others(),
+        mesh.logged(),
         _digest(sla_status_sql(promised, datetime(2024, 5, 1, tzinfo=UTC)), *map(repr, states)),
         lambda *_: [sla_status_sql(promised, now)],
     )
@@ -171,10 +178,8 @@ def lineage_edges(mesh: Mesh, cursor: Connection) -> list[Edge]:
         f"SELECT table_name, map_keys(arg_max(inputs, version)) FROM {MATERIALIZATIONS} GROUP BY table_name"
     ).fetchall()
     own = {table.name: table.inputs for table in computed()}
-    queries = mesh.queries()
-    inputs = dict(rows) | own | {query.name: query.inputs for query in queries}
-    shown = [*queries, Query(TRENDS, quality_trends_sql(), ())]
-    return [*table_edges(inputs), *column_edges(shown, mesh.contracts())]
+    inputs = dict(rows) | own | {query.name: query.inputs for query in mesh.queries()}
+    return [*table_edges(inputs), *mesh.column_edges]
 
 
 def _fixed(name: str, inputs: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> Written:

@@ -22,15 +22,15 @@ LEAST = 8
 """With fewer earlier publications there is no score."""
 LIMIT = 4
 """Scales from the median: with the floors at least a fifth of the rows, or one percent point of a share."""
-DAYS = 90
-"""Publications of so many days before the newest one are kept."""
+DAYS, KEPT = 90, 500
+"""Publications of so many days before the newest one of all are kept, and so many of each product."""
 VOLUME_FLOOR = 0.05
 """Of the median volume; at least one row."""
 SHARE_FLOOR = 0.0025
 
 
 def quality_trends_sql() -> str:
-    """A SELECT of `data_mesh.quality_trends`: one row for each publication of the last DAYS days before the newest."""
+    """A SELECT of `data_mesh.quality_trends`: one row for each of the last publications, see DAYS and KEPT."""
     figures = ("volume", "completeness", "error_rate")
     floors = {"volume": f"greatest({VOLUME_FLOOR} * volume_median, 1)"}
     histories = ",\n        ".join(
@@ -47,10 +47,12 @@ def quality_trends_sql() -> str:
     return f"""
 WITH logged AS (
     SELECT q.product_id, q.timestamp, q.version, q.volume, q.completeness, q.error_rate,
-        coalesce(m.mode, 'recorded') AS mode
+        coalesce(m.mode, 'recorded') AS mode,
+        row_number() OVER (PARTITION BY q.product_id ORDER BY q.timestamp DESC, q.version DESC) AS place
     FROM {QUALITY} AS q
     LEFT JOIN {MATERIALIZATIONS} AS m ON m.table_name = q.product_id AND m.version = q.version
     WHERE q.timestamp > (SELECT max(timestamp) FROM {QUALITY}) - INTERVAL {DAYS} DAY
+    QUALIFY place <= {KEPT + HISTORY}
 ),
 histories AS (
     SELECT *,
@@ -83,6 +85,7 @@ FROM (
             THEN format('{{:.1f}} % of the rows set aside, usually {{:.1f}} %', 100 * error_rate, 100 * error_rate_median) END
     ], lambda reason: reason IS NOT NULL) AS reasons
     FROM scored
+    WHERE place <= {KEPT}
 )
 """
 

@@ -70,7 +70,7 @@ def _pair(old: Any, new: Any, directions: Sequence[Direction], budget: Budget, l
     try:
         space = Space(budget)
         before, after = space.document(old), space.document(new)
-        if equality_key(old) == equality_key(new):
+        if old == new and equality_key(old) == equality_key(new):
             return []
         left, right = term(before, old), term(after, new)
         differ = Differ(space)
@@ -82,6 +82,7 @@ def _pair(old: Any, new: Any, directions: Sequence[Direction], budget: Budget, l
     for direction in directions:
         pair = (left, right) if direction == "BACKWARD" else (right, left)
         try:
+            budget.spend(1000)
             findings = differ.compare(*pair)
         except OutOfBudget:
             differences.append(_undecided(direction, _late(budget), label))

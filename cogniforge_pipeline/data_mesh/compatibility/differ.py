@@ -13,7 +13,7 @@ from typing import Any
 
 from cogniforge_pipeline.data_mesh.compatibility import scalars
 from cogniforge_pipeline.data_mesh.compatibility.arrays import arrays
-from cogniforge_pipeline.data_mesh.compatibility.document import Node
+from cogniforge_pipeline.data_mesh.compatibility.claims import Claims
 from cogniforge_pipeline.data_mesh.compatibility.model import Undecided
 from cogniforge_pipeline.data_mesh.compatibility.normalize import Space
 from cogniforge_pipeline.data_mesh.compatibility.objects import objects
@@ -36,44 +36,42 @@ _NOTES = {
     "default": "DEFAULT_CHANGED",
     "format": "FORMAT_CHANGED",
 }
+_REPEATED = 20
 
 
 class Differ:
-    """Differences of the schemas of one space. A pair that is being compared further up is not compared again."""
+    """Differences of the schemas of one space.
+
+    A pair that is being compared further up is not compared again. Of a pair met again elsewhere, at most the first
+    differences are repeated, the breaking ones first.
+    """
 
     def __init__(self, space: Space) -> None:
         self.space = space
         self.prover = Prover(space)
-        self._known: dict[tuple[Term, Term], list[Found]] = {}
-        self._open: dict[tuple[Term, Term], int] = {}
-        self._lowest = 0
+        self._claims: Claims[list[Found]] = Claims([], lambda findings: not breaks(findings), guarded=False)
 
     def compare(self, old: Term, new: Term) -> list[Found]:
         """What differs where the new term takes the place of the old one, with paths relative to both."""
         if old == new:
             return []
         key = (old, new)
-        if key in self._known:
-            self.space.budget.spend(1 + len(self._known[key]))
-            return self._known[key]
-        if key in self._open:
-            self._lowest = min(self._lowest, self._open[key])
-            return []
-        position = self._open[key] = len(self._open)
-        outer, self._lowest = self._lowest, position
+        known = self._claims.known(key)
+        if known is None:
+            return self._claims.ask(key, lambda: self._found(old, new))
+        findings = known[0]
+        if len(findings) > _REPEATED:
+            findings = sorted(findings, key=lambda item: not item.breaking)[:_REPEATED]
+        self.space.budget.spend(1 + len(findings))
+        return findings
+
+    def _found(self, old: Term, new: Term) -> list[Found]:
         self.space.budget.spend(20)
         try:
             findings = [*self._notes(old, new), *self._compare(old, new)]
         except Undecided as reason:
             findings = [found("UNDECIDED", detail=str(reason))]
-        finally:
-            del self._open[key]
         self.space.budget.spend(len(findings))
-        if self._lowest >= position:
-            self._known[key] = findings
-            self._lowest = outer
-        else:
-            self._lowest = min(outer, self._lowest)
         return findings
 
     def judged(self, old: Term, new: Term) -> list[Found]:
@@ -154,7 +152,7 @@ class Differ:
             if not self.prover.subset(old, item):
                 findings.append(found("UNDECIDED", detail="names match patterns of several parts of allOf"))
         for node in new.opaque:
-            if not any(_same_text(node, other) for other in old.opaque):
+            if not any(self.prover.alike.nodes(own, node) for own in old.opaque):
                 detail = "unevaluatedProperties, unevaluatedItems or a dynamic reference beside combinators changed"
                 findings.append(found("UNDECIDED", detail=detail))
         return findings
@@ -163,49 +161,35 @@ class Differ:
         findings = []
         for index, item in enumerate(new.nots):
             counterpart = old.nots[index] if index < len(old.nots) else None
-            if counterpart is not None and not self.judged(counterpart, item) and not self.judged(item, counterpart):
+            if counterpart is not None and self.prover.same(counterpart, item):
                 continue
             fits = self.prover.disjoint(old, item)
             fits = fits or any(self.prover.subset(self.space.shape(item), known) for known in old.nots)
             rule = "NOT_TYPE_NARROWED" if fits and counterpart is not None else "NOT_TYPE_EXTENDED"
-            findings.append(found(rule, "not", breaking=not fits))
+            if not fits or counterpart is None or self.judged(item, counterpart) or self.judged(counterpart, item):
+                findings.append(found(rule, "not", breaking=not fits))
         if len(new.nots) < len(old.nots):
             findings.append(found("NOT_TYPE_NARROWED", "not", detail="nothing is excluded any more"))
         return findings
 
     def _conditions(self, old: Shape, new: Shape) -> list[Found]:
         findings = []
-        for index, rule in enumerate(new.conditions):
-            counterpart = old.conditions[index] if index < len(old.conditions) else None
-            if counterpart is not None and self._same_condition(counterpart, rule):
-                continue
-            fits = self._implied(old, rule)
-            change = "ADDED" if counterpart is None else "EXTENDED" if fits else "NARROWED"
+        prover = self.prover
+        came = [rule for rule in new.conditions if not any(prover.same_rule(own, rule) for own in old.conditions)]
+        gone = [rule for rule in old.conditions if not any(prover.same_rule(rule, own) for own in new.conditions)]
+        for index, rule in enumerate(came):
+            fits = self._implied(old, rule, gone)
+            change = "ADDED" if index >= len(gone) else "EXTENDED" if fits else "NARROWED"
             findings.append(found(f"CONDITION_{change}", "if", breaking=not fits))
-        if len(new.conditions) < len(old.conditions):
+        if len(gone) > len(came):
             findings.append(found("CONDITION_REMOVED", "if"))
         return findings
 
-    def _same_condition(self, old: Condition, new: Condition) -> bool:
-        pairs = ((old.test, new.test), (old.then, new.then), (old.otherwise, new.otherwise))
-        return all(not self.judged(left, right) and not self.judged(right, left) for left, right in pairs)
-
-    def _implied(self, old: Shape, rule: Condition) -> bool:
+    def _implied(self, old: Shape, rule: Condition, gone: list[Condition]) -> bool:
         """The condition follows from the whole of the old shape, or from an old one with an equal test."""
-        for known in old.conditions:
+        for known in gone:
             if not self.judged(known.test, rule.test) and not self.judged(rule.test, known.test):
                 then = self.prover.subset(self.space.shape(known.then), rule.then)
                 if then and self.prover.subset(self.space.shape(known.otherwise), rule.otherwise):
                     return True
-        then = self.prover.subset(old, rule.then) or self.prover.disjoint(old, rule.test)
-        return then and (self.prover.subset(old, rule.otherwise) or self.prover.subset(old, rule.test))
-
-
-def _same_text(left: Node, right: Node) -> bool:
-    """True for parts that are written alike and refer to nothing."""
-    if left.document is None or right.document is None:
-        return left is right
-    plain = "$ref" not in repr(left.raw) and "Ref'" not in repr(left.raw)
-    return (plain or equality_key(left.document.raw) == equality_key(right.document.raw)) and equality_key(
-        left.raw
-    ) == equality_key(right.raw)
+        return self.prover.under(old, rule)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cogniforge_pipeline.data_mesh.compatibility.containment import closed, longest, needed
-from cogniforge_pipeline.data_mesh.compatibility.shape import TRUE, Shape, lower, upper
+from cogniforge_pipeline.data_mesh.compatibility.shape import TRUE, Shape, Term, lower, upper
 
 if TYPE_CHECKING:
+    from cogniforge_pipeline.data_mesh.compatibility.normalize import Space
     from cogniforge_pipeline.data_mesh.compatibility.subset import Prover
 
 
@@ -70,3 +71,26 @@ def _no_object(prover: Prover, shape: Shape) -> bool:
         possible = [name for name, term in shape.properties.items() if not prover.term_empty(term)]
         return len(possible) < least
     return any(name in present and prover.disjoint(shape, term) for name, term in shape.implies.items() if term != TRUE)
+
+
+def plainly_disjoint(space: Space, left: Shape, right: Shape) -> bool:
+    """True when types, listed values, or those of a required property show at once that nothing fits both."""
+    if _apart(left, right):
+        return True
+    if left.types != {"object"} and right.types != {"object"}:
+        return False
+    for name in left.required | right.required:
+        mine, other = left.properties.get(name, TRUE), right.properties.get(name, TRUE)
+        if mine and other and _apart_terms(space, mine, other):
+            return left.types & right.types <= {"object"}
+    return False
+
+
+def _apart_terms(space: Space, left: Term, right: Term) -> bool:
+    return _apart(space.shape(left), space.shape(right))
+
+
+def _apart(left: Shape, right: Shape) -> bool:
+    if left.types.isdisjoint(right.types):
+        return True
+    return left.enum is not None and right.enum is not None and left.enum.keys().isdisjoint(right.enum.keys())

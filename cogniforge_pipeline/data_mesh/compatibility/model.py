@@ -39,7 +39,7 @@ class Budget:
     def spend(self, steps: int = 1) -> None:
         """Count work of about a microsecond a step. Raises OutOfBudget once the time is over."""
         self._steps += steps
-        if self._steps >= 256:
+        if self._steps >= 128:
             self._steps = 0
             if time.monotonic() > self._end:
                 raise OutOfBudget

@@ -62,7 +62,7 @@ class Space:
 
     def fold(self, shape: Shape, term: Term) -> Shape:
         """A shape with one more term that must hold; the same object for the same pair."""
-        if not term:
+        if shape.nodes.issuperset(term):
             return shape
         found = self._folded.get((id(shape), term))
         if found is None:
@@ -86,9 +86,12 @@ class Space:
         target = document.target(raw)
         if target is not None and not document.newer:
             return self.shape(term(document, target))
-        shape = tidy(_local(document, raw))
+        shape = replace(tidy(_local(document, raw, self.budget)), nodes=frozenset({node}))
         parts = [term(document, target)] if target is not None else []
         parts += [term(document, item) for item in raw.get("allOf", ())]
+        excluded = raw.get("not")
+        if isinstance(excluded, dict) and excluded.keys() == {"not"}:
+            parts.append(term(document, excluded["not"]))
         for word in ("anyOf", "oneOf"):
             group = _group(document, word, raw.get(word))
             if isinstance(group, Group):
@@ -115,7 +118,7 @@ def _fold(shape: Shape, other: Shape, part: Term) -> Shape:
             return merge(shape, other)
     except Undecided:
         pass
-    return replace(shape, extra=(*shape.extra, part))
+    return replace(shape, extra=(*shape.extra, part), nodes=shape.nodes.union(part))
 
 
 def _group(document: Document, kind: Any, members: list[Any] | None) -> Group | Term | None:
@@ -131,7 +134,7 @@ def _group(document: Document, kind: Any, members: list[Any] | None) -> Group | 
     return Group(kind, tuple(item for _, item in kept), tuple(position for position, _ in kept))
 
 
-def _local(document: Document, raw: dict[str, Any]) -> Shape:
+def _local(document: Document, raw: dict[str, Any], budget: Budget) -> Shape:
     """The keywords that neither refer nor combine."""
     found: dict[str, Any] = {}
     if "type" in raw:
@@ -140,7 +143,10 @@ def _local(document: Document, raw: dict[str, Any]) -> Shape:
     if "const" in raw:
         found["enum"] = {equality_key(raw["const"]): raw["const"]}
     if "enum" in raw:
-        values = {equality_key(value): value for value in raw["enum"]}
+        values = {}
+        for value in raw["enum"]:
+            budget.spend()
+            values[equality_key(value)] = value
         if "const" in raw:
             values = {key: value for key, value in values.items() if key in found["enum"]}
         found["enum"] = values
@@ -153,8 +159,11 @@ def _local(document: Document, raw: dict[str, Any]) -> Shape:
         found["patterns"] = (raw["pattern"],)
     if raw.get("uniqueItems"):
         found["unique"] = True
-    if "not" in raw:
-        found["nots"] = (term(document, raw["not"]),)
+    excluded = raw.get("not", False)
+    if excluded in (True, {}):
+        found["types"] = frozenset()
+    elif excluded and excluded.keys() != {"not"}:
+        found["nots"] = (term(document, excluded),)
     if "if" in raw and ("then" in raw or "else" in raw):
         test, then, otherwise = (term(document, raw.get(word, True)) for word in ("if", "then", "else"))
         found["conditions"] = (Condition(test, then, otherwise),)

@@ -7,14 +7,13 @@ decision whether one regular language contains another in general; that stays un
 from __future__ import annotations
 
 import re
+import re._constants as sre  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]
 import warnings
 from functools import lru_cache
 from typing import Any
 
 from cogniforge_pipeline.data_mesh.compatibility.model import Undecided
-
-import re._constants as sre  # type: ignore[import-not-found]
-import re._parser as parser  # type: ignore[import-not-found]
 
 _ALWAYS = {"", "^", ".*", "^.*", r"[\s\S]*", r"^[\s\S]*", r"[\s\S]*$", r"^[\s\S]*$", r"(.|\n)*", r"^(.|\n)*$"}
 _STEPS = 1_000_000

@@ -136,7 +136,7 @@ def found(rule: str, *path: str, detail: str = "", breaking: bool | None = None,
 
 def under(path: tuple[str, ...], findings: Iterable[Found]) -> list[Found]:
     """The findings with their paths put below another."""
-    return [replace(item, path=path + item.path) for item in findings]
+    return [Found(item.rule, path + item.path, item.breaking, item.detail, item.policy) for item in findings]
 
 
 def harmless(findings: Iterable[Found], reason: str) -> list[Found]:

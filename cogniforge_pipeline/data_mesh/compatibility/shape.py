@@ -60,7 +60,10 @@ class Contains:
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """Everything a document must keep at once. The defaults accept every document."""
+    """Everything a document must keep at once. The defaults accept every document.
+
+    `nodes` are the schema objects that were folded in, for which nothing is left to do.
+    """
 
     types: frozenset[str] = ALL_TYPES
     enum: Mapping[Hashable, Any] | None = None
@@ -83,12 +86,13 @@ class Shape:
     conditions: tuple[Condition, ...] = ()
     extra: tuple[Term, ...] = ()
     opaque: tuple[Node, ...] = ()
+    nodes: frozenset[Node] = frozenset()
 
     @cached_property
     def changed(self) -> set[str]:
         """The names of the fields that ask for something."""
         found = {name for name, value in _DEFAULTS.items() if getattr(self, name) != value}
-        return found - {name for name in ("rest", "additional") if not getattr(self, name)}
+        return found - {"nodes", *(name for name in ("rest", "additional") if not getattr(self, name))}
 
     @property
     def impossible(self) -> bool:
@@ -139,7 +143,8 @@ def tidy(shape: Shape) -> Shape:
         types -= {"fraction"}
     enum = shape.enum
     if enum is not None:
-        enum = {key: value for key, value in enum.items() if type_of(value) in types}
+        if types != ALL_TYPES:
+            enum = {key: value for key, value in enum.items() if type_of(value) in types}
         types &= {type_of(value) for value in enum.values()}
     return shape if types == shape.types and enum == shape.enum else replace(shape, types=types, enum=enum)
 
@@ -179,6 +184,7 @@ def merge(left: Shape, right: Shape) -> Shape:
             conditions=_joined(left.conditions, right.conditions),
             extra=_joined(left.extra, right.extra),
             opaque=_joined(left.opaque, right.opaque),
+            nodes=left.nodes | right.nodes,
             **_merge_objects(left, right),
         )
     )

@@ -15,6 +15,8 @@ from typing import Any
 
 from cogniforge_pipeline.data_mesh.compatibility import containment, emptiness
 from cogniforge_pipeline.data_mesh.compatibility.accept import accepts, fits
+from cogniforge_pipeline.data_mesh.compatibility.alike import Alike
+from cogniforge_pipeline.data_mesh.compatibility.claims import Claims
 from cogniforge_pipeline.data_mesh.compatibility.finite import finite_values
 from cogniforge_pipeline.data_mesh.compatibility.model import Undecided
 from cogniforge_pipeline.data_mesh.compatibility.normalize import Space
@@ -22,6 +24,9 @@ from cogniforge_pipeline.data_mesh.compatibility.shape import TRUE, Condition, G
 from cogniforge_pipeline.data_mesh.compatibility.values import equality_key, type_names
 
 _CASES = 32
+_DEEPEST = 50
+_CLAIMS = 2000
+_RULES = 3
 
 
 class Prover:
@@ -31,11 +36,10 @@ class Prover:
         self.space = space
         told = space.document({"type": "string"})
         self.text: Term = (told.node(told.raw),)
+        self.alike = Alike(space.budget)
         self.reasons: list[str] = []
-        self._known: dict[Hashable, bool] = {}
-        self._open: dict[Hashable, tuple[int, int]] = {}
-        self._lowest = 0
-        self._depth = 0
+        self._left = 0
+        self._claims = Claims(True, bool, guarded=True)
         self._cases: dict[Hashable, Shape] = {}
         self._finite: dict[int, list[Any] | None] = {}
 
@@ -46,9 +50,25 @@ class Prover:
         if shape.impossible or not term:
             return True
         other = self.space.shape(term)
-        if other is shape or other.trivial:
+        if other is shape or other.trivial or self.holds(shape, term):
             return True
         return self._claim(("subset", id(self.space.keep(shape)), term), lambda: self._subset(shape, other, term))
+
+    def holds(self, shape: Shape, term: Term) -> bool:
+        """True when every part of the term is one of the shape's own parts, or says the same as one."""
+        return all(any(self.alike.nodes(own, node) for own in shape.nodes) for node in term)
+
+    def same(self, left: Term, right: Term) -> bool:
+        """True when two terms say the same."""
+        return len(left) == len(right) and all(self.alike.nodes(a, b) for a, b in zip(left, right, strict=True))
+
+    def same_rule(self, left: Condition, right: Condition) -> bool:
+        """True when two conditions say the same."""
+        return (
+            self.same(left.test, right.test)
+            and self.same(left.then, right.then)
+            and self.same(left.otherwise, right.otherwise)
+        )
 
     def empty(self, shape: Shape) -> bool:
         """True when no document is proved to fit the shape."""
@@ -60,15 +80,17 @@ class Prover:
 
     def disjoint(self, shape: Shape, term: Term) -> bool:
         """True when no document is proved to fit both."""
-        return self.empty(self.space.fold(shape, term))
+        return emptiness.plainly_disjoint(self.space, shape, self.space.shape(term)) or self.empty(
+            self.space.fold(shape, term)
+        )
 
     def inside(self, claim: Callable[[], bool]) -> bool:
         """A claim about a property or an item, a step into the document."""
-        self._depth += 1
+        self._claims.depth += 1
         try:
             return claim()
         finally:
-            self._depth -= 1
+            self._claims.depth -= 1
 
     def term_subset(self, left: Term, right: Term) -> bool:
         """Containment of two terms one step into the document."""
@@ -102,32 +124,26 @@ class Prover:
     # how claims are proved
 
     def _claim(self, key: Hashable, prove: Callable[[], bool]) -> bool:
-        """Prove once. What rests on a claim still open is not remembered, unless that claim is its own."""
         self.space.budget.spend(5)
-        if key in self._known:
-            return self._known[key]
-        if key in self._open:
-            position, depth = self._open[key]
-            if self._depth > depth:
-                self._lowest = min(self._lowest, position)
-                return True
+        known = self._claims.known(key)
+        if known is not None:
+            return known[0]
+        if self._claims.is_open(key):
             return False
-        position = len(self._open)
-        self._open[key] = (position, self._depth)
-        outer, self._lowest = self._lowest, position
+        if self._claims.height == 0:
+            self._left = _CLAIMS
+        self._left -= 1
+        if self._claims.height >= _DEEPEST or self._left < 0:
+            self._note(Undecided("the proof needs too many cases"))
+            return False
+        return self._claims.ask(key, lambda: self._attempt(prove))
+
+    def _attempt(self, prove: Callable[[], bool]) -> bool:
         try:
-            result = prove()
+            return prove()
         except Undecided as reason:
             self._note(reason)
-            result = False
-        finally:
-            del self._open[key]
-        if not result or self._lowest >= position:
-            self._known[key] = result
-            self._lowest = outer
-        else:
-            self._lowest = min(outer, self._lowest)
-        return result
+            return False
 
     def _note(self, reason: Undecided) -> None:
         if str(reason) not in self.reasons:
@@ -149,13 +165,20 @@ class Prover:
         return (
             containment.keywords(self, shape, other)
             and all(self.in_group(shape, group) for group in other.groups)
-            and all(item in shape.nots or self.disjoint(shape, item) for item in other.nots)
-            and all(rule in shape.conditions or self._under(shape, rule) for rule in other.conditions)
-            and all(item in shape.extra or self.subset(shape, item) for item in other.extra)
-            and all(node in shape.opaque for node in other.opaque)
+            and all(self.excluded(shape, item) for item in other.nots)
+            and all(self.under(shape, rule) for rule in other.conditions)
+            and all(self.subset(shape, item) for item in other.extra)
+            and all(any(self.alike.nodes(own, node) for own in shape.opaque) for node in other.opaque)
         )
 
-    def _under(self, shape: Shape, rule: Condition) -> bool:
+    def excluded(self, shape: Shape, term: Term) -> bool:
+        """True when no document of the shape is proved to fit the term."""
+        return any(self.same(own, term) for own in shape.nots) or self.disjoint(shape, term)
+
+    def under(self, shape: Shape, rule: Condition) -> bool:
+        """True when the condition is proved to hold for every document of the shape."""
+        if any(self.same_rule(own, rule) for own in shape.conditions):
+            return True
         then = self.subset(shape, rule.then) or self.disjoint(shape, rule.test)
         return then and (self.subset(shape, rule.otherwise) or self.subset(shape, rule.test))
 
@@ -164,8 +187,10 @@ class Prover:
         for known in shape.groups:
             if set(known.members) <= set(group.members) and group.kind == "anyOf":
                 return True
-            if known.members == group.members and known.kind == group.kind:
-                return True
+            if known.kind == group.kind and len(known.members) == len(group.members):
+                pairs = zip(known.members, group.members, strict=True)
+                if all(self.same(own, member) for own, member in pairs):
+                    return True
         for index, member in enumerate(group.members):
             if self.subset(shape, member) and (
                 group.kind == "anyOf"
@@ -200,7 +225,7 @@ class Prover:
         rest = self._cases[key]
         found = []
         for place, member in enumerate(group.members):
-            case = self.space.fold(rest, member)
+            case = self.space.shape(member) if rest.trivial else self.space.fold(rest, member)
             if group.kind == "oneOf":
                 others = (item for other, item in enumerate(group.members) if other != place)
                 case = self._case((*key, place), replace(case, nots=(*case.nots, *others)))
@@ -237,7 +262,7 @@ class Prover:
             other = self.space.shape(item)
             if emptiness.keywords(self, other):
                 return True
-        return any(self._no_way(shape, rule) for rule in shape.conditions)
+        return len(shape.conditions) <= _RULES and any(self._no_way(shape, rule) for rule in shape.conditions)
 
     def _no_way(self, shape: Shape, rule: Condition) -> bool:
         bare = self._case(

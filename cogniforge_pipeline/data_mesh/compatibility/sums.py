@@ -101,7 +101,8 @@ def _groups(differ: Differ, old: Shape, place: int, new: Group) -> list[Found]:
         findings += under((group.kind, str(group.positions[left])), inner[left, pairs[left]])
     cases = differ.prover.members(old, place)
     lost = [index for index, case in enumerate(cases) if index not in pairs and not _in_some(differ, case, new)]
-    overlap = not lost and new.kind == "oneOf" and not _exclusive(differ, group, cases, new, pairs)
+    unchanged = {pairs[left] for left in pairs if not inner[left, pairs[left]]}
+    overlap = not lost and new.kind == "oneOf" and not _exclusive(differ, group, cases, new, pairs, unchanged)
     before, after = len(group.members), len(new.members)
     told = _lost_detail(differ, group, new, lost, pairs)
     if before > after:
@@ -123,11 +124,14 @@ def _in_some(differ: Differ, case: Shape, new: Group) -> bool:
     return any(differ.prover.subset(case, member) for member in new.members)
 
 
-def _exclusive(differ: Differ, group: Group, cases: Sequence[Shape], new: Group, pairs: dict[int, int]) -> bool:
+def _exclusive(
+    differ: Differ, group: Group, cases: Sequence[Shape], new: Group, pairs: dict[int, int], unchanged: set[int]
+) -> bool:
     """True when a document of each old member is proved to fit one new member only.
 
     An old oneOf helps: its document fits no other old member, so none of the new members inside those.
     """
+    strict = group.kind == "oneOf"
     for index, case in enumerate(cases):
         home = pairs.get(index)
         if home is None:
@@ -136,11 +140,11 @@ def _exclusive(differ: Differ, group: Group, cases: Sequence[Shape], new: Group,
                 return False
             home = homes[0]
         for place, member in enumerate(new.members):
-            if place == home or differ.prover.disjoint(case, member):
+            if place == home or (strict and place in unchanged) or differ.prover.disjoint(case, member):
                 continue
             shape = differ.space.shape(member)
             others = (item for other, item in enumerate(group.members) if other != index)
-            if group.kind != "oneOf" or not any(differ.prover.subset(shape, item) for item in others):
+            if not strict or not any(differ.prover.subset(shape, item) for item in others):
                 return False
     return True
 

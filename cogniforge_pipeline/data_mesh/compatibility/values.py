@@ -22,34 +22,36 @@ NAMES = {
     "array": frozenset({"array"}),
     "object": frozenset({"object"}),
 }
+_CLASSES = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    str: "string",
+    list: "array",
+    tuple: "array",
+    dict: "object",
+}
 
 
 def type_of(value: Any) -> str:
-    """The one of ALL_TYPES that a value has; 1.0 is an integer."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
+    """The one of ALL_TYPES that a value has; 1.0 is an integer. Raises TypeError for what is no JSON value."""
+    if type(value) in _CLASSES:
+        return _CLASSES[type(value)]
     if isinstance(value, float):
         return "integer" if value.is_integer() else "fraction"
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, list | tuple):
-        return "array"
-    if isinstance(value, dict):
-        return "object"
+    for kind, name in _CLASSES.items():
+        if isinstance(value, kind):
+            return name
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def equality_key(value: Any) -> Hashable:
     """A key that is equal for equal JSON values: 1 and 1.0 are equal, 1 and true are not."""
-    if isinstance(value, dict):
-        return ("object", frozenset((name, equality_key(item)) for name, item in value.items()))
-    if isinstance(value, list | tuple):
-        return ("array", tuple(equality_key(item) for item in value))
     kind = type_of(value)
+    if kind == "object":
+        return ("object", frozenset((name, equality_key(item)) for name, item in value.items()))
+    if kind == "array":
+        return ("array", tuple(equality_key(item) for item in value))
     return ("number" if kind in NUMBERS else kind, value)
 
 

@@ -1,0 +1,113 @@
+"""`cogniforge contract`: what a change of a schema breaks, and the gate before a merge.
+
+Belongs here: arguments and printing. Does not: the work (`documents.py`, `evolution.py`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.options import HomeOption, JsonOption, existing_home, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cogniforge_pipeline.data_mesh.compatibility import Difference
+
+app = typer.Typer(no_args_is_help=True, help="Contracts: compare versions, and check a change before it is merged.")
+
+
+class Mode(StrEnum):
+    """The modes, as `compare_schemas` takes them."""
+
+    BACKWARD = "BACKWARD"
+    FORWARD = "FORWARD"
+    FULL = "FULL"
+    NONE = "NONE"
+    BACKWARD_TRANSITIVE = "BACKWARD_TRANSITIVE"
+    FORWARD_TRANSITIVE = "FORWARD_TRANSITIVE"
+    FULL_TRANSITIVE = "FULL_TRANSITIVE"
+
+
+@app.command()
+def diff(
+    old: Annotated[Path, typer.Argument(help="The schema that is in use: JSON Schema (JSON or YAML), or ODCS.")],
+    new: Annotated[Path, typer.Argument(help="The schema that is to take its place, of the same kind.")],
+    mode: Annotated[Mode, typer.Option(case_sensitive=False, help="Who has to go on reading.")] = Mode.BACKWARD,
+    history: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An earlier version for the transitive modes, the oldest first; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two versions of a schema, without a home. Exit code 0: compatible, 1: not, 2: a file cannot be used."""
+    from cogniforge_pipeline.data_mesh.documents import compare_documents, read_schema
+
+    try:
+        before, after, *earlier = [read_schema(path) for path in (old, new, *(history or ()))]
+        _, found = compare_documents(before, after, mode.value, history=earlier)
+    except CogniforgeError as error:
+        _usage(str(error))
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        console = Console()
+        if found.differences:
+            console.print(_differences(found.differences))
+        verdict = "[bold green]compatible[/]" if found.compatible else "[bold red]not compatible[/]"
+        count = f"{len(found.breaking)} of {len(found.differences)} differences break" if found.differences else "equal"
+        console.print(f"{verdict} in mode {mode.value}: {count}")
+    if not found.compatible:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(home: HomeOption = None) -> None:
+    """Compare the platform folder's contracts with the registered ones. Exit code 1: a change is refused."""
+    from cogniforge_pipeline.data_mesh.evolution import check_files
+
+    console = Console(soft_wrap=True)
+    results = check_files(existing_home(home))
+    for result in results:
+        colour, word = {
+            "refused": ("bold red", "refused"),
+            "accepted": ("green", "accepted"),
+            "unchanged": ("dim", "unchanged"),
+        }[result.verdict]
+        versions = " → ".join(filter(None, (result.from_version, result.to_version)))
+        console.print(f"[{colour}]{word}[/] [bold]{escape(result.path)}[/] {escape(versions)}")
+        for item in result.differences:
+            mark = "[bold red]breaks[/]" if item.breaking else "[green]fits[/]"
+            console.print(f"    {mark} {item.rule} {escape(item.path)} {escape(item.message)}")
+        if result.verdict == "refused":
+            for reason in result.reasons:
+                console.print(f"    [yellow]→[/] {escape(reason)}")
+    refused = sum(result.verdict == "refused" for result in results)
+    console.print(f"{len(results)} contracts, {refused} refused" if results else "no contracts in the platform folder")
+    if refused:
+        raise typer.Exit(1)
+
+
+def _differences(differences: Iterable[Difference]) -> Table:
+    table = Table(title="Differences", title_justify="left")
+    for name in ("rule", "path", "direction", "breaking", "message"):
+        table.add_column(name, overflow="fold")
+    for item in differences:
+        breaking = "[bold red]yes[/]" if item.breaking else "[green]no[/]"
+        table.add_row(item.rule, escape(item.path), item.direction, breaking, escape(item.message))
+    return table
+
+
+def _usage(message: str) -> NoReturn:
+    raise typer.BadParameter(message)

@@ -1,0 +1,297 @@
+"""Versions of contracts: which new one is accepted, and keeping every decision.
+
+Belongs here: `data_mesh.contract_versions` and `data_mesh.schema_evolutions`, reading, deciding and writing. Does not:
+what differs between two documents, and which step it needs (`compatibility`).
+
+A new version is accepted when it is compatible with the newest one in the contract's mode (in a transitive mode with all
+versions) and its number is higher by at least the step that the change needs. The mode is that of the newest version:
+nobody loosens it with the change that it would have refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cmp_to_key
+from typing import Any, Literal, cast
+
+from cogniforge_pipeline import written
+from cogniforge_pipeline.contracts import Contract, load_contract
+from cogniforge_pipeline.data_mesh.compatibility import Difference, Mode, required_bump, step_problem
+from cogniforge_pipeline.data_mesh.compatibility.model import MODES
+from cogniforge_pipeline.data_mesh.compatibility.versions import Version, parse_version
+from cogniforge_pipeline.data_mesh.documents import compare_documents, kind_of, plain
+from cogniforge_pipeline.data_mesh.service_types import (
+    ContractVersion,
+    DataContract,
+    Origin,
+    SchemaEvolution,
+    json_text,
+)
+from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.home import Home
+from cogniforge_pipeline.lake import Connection, Lake
+from cogniforge_pipeline.settings import Settings
+from cogniforge_pipeline.sqltext import ident, literal
+
+VERSIONS, EVOLUTIONS = "data_mesh.contract_versions", "data_mesh.schema_evolutions"
+MODE_PROPERTY = "compatibilityMode"
+"""The custom property of an ODCS contract that names its mode; BACKWARD without one."""
+ENDED = ("deprecated", "retired")
+"""The states of an ODCS contract whose file may go."""
+UNCHANGED = "it is registered already"
+_RETOLD = ("mode", "domain", "name", "description", "owners", "consumers", "sla")
+
+
+class ContractRefused(CogniforgeError):
+    """A version of a contract that was not accepted; `evolution` is the decision, which is kept."""
+
+    def __init__(self, evolution: SchemaEvolution) -> None:
+        self.evolution = evolution
+        super().__init__(
+            f"{evolution.contract_id} {evolution.to_version} is refused: {'; '.join(evolution.reasons)}",
+            "change what breaks, or give the changed data a contract of its own",
+        )
+
+
+def version_of(contract: DataContract, origin: Origin = "api") -> ContractVersion:
+    """The version that a contract of the Python API proposes. Raises CogniforgeError for what makes none."""
+    kind = kind_of(contract.schema_definition)
+    mode = str(contract.compatibility_mode)
+    if mode not in MODES:
+        raise CogniforgeError(f"compatibility_mode {mode!r} is unknown", f"use one of {', '.join(MODES)}")
+    for name in ("contract_id", "domain", "name", "schema_version"):
+        if not str(getattr(contract, name)).strip():
+            raise CogniforgeError(f"a contract needs {name}, and this one has none", "give a text that is not empty")
+    document: Any = contract.schema_definition
+    if kind == "odcs" and str(document.get("version")) != contract.schema_version:
+        raise CogniforgeError(
+            f"{contract.contract_id}: schema_version is {contract.schema_version}, the ODCS contract says "
+            f"{document.get('version')}",
+            "make them equal",
+        )
+    return ContractVersion(
+        contract_id=contract.contract_id,
+        version=contract.schema_version,
+        kind=kind,
+        document=json_text(f"schema_definition of {contract.contract_id}", document),
+        mode=cast(Mode, mode),
+        domain=str(contract.domain),
+        name=contract.name,
+        description=contract.description,
+        owners=tuple(contract.owners),
+        consumers=tuple(contract.consumers),
+        sla=json_text(f"sla_guarantees of {contract.contract_id}", dict(contract.sla_guarantees)),
+        registered_at=datetime.now(UTC),
+        origin=origin,
+    )
+
+
+def version_of_file(contract: Contract) -> ContractVersion:
+    """The version that an ODCS file proposes, under the name of its table. Raises CogniforgeError for an unknown mode."""
+    return version_of(
+        DataContract(
+            contract_id=contract.name,
+            domain=str(contract.raw.get("domain") or contract.schema),
+            name=contract.name,
+            description=contract.description,
+            schema_version=contract.version,
+            schema_definition=plain(contract.raw),
+            compatibility_mode=cast(Mode, contract.custom.get(MODE_PROPERTY, "BACKWARD")),
+            owners=[contract.owner] if contract.owner else [],
+            sla_guarantees=contract.sla,
+        ),
+        "file",
+    )
+
+
+def registered(cursor: Connection, contract_id: str | None = None) -> dict[str, list[ContractVersion]]:
+    """The versions of one contract, or of all, the oldest first."""
+    where = "" if contract_id is None else f"WHERE contract_id = {literal(contract_id)}"
+    found = cursor.execute(f"SELECT * FROM {VERSIONS} {where}")
+    names = [column[0] for column in found.description or []]
+    versions: dict[str, list[ContractVersion]] = {}
+    for row in found.fetchall():
+        version = ContractVersion.from_row(dict(zip(names, row, strict=True)))
+        versions.setdefault(version.contract_id, []).append(version)
+    in_order = cmp_to_key(lambda one, other: -1 if _number(one).precedes(_number(other)) else 1)
+    return {name: sorted(each, key=in_order) for name, each in versions.items()}
+
+
+def _number(version: ContractVersion) -> Version:
+    return parse_version(version.version)
+
+
+def decide(
+    known: Sequence[ContractVersion],
+    proposed: ContractVersion,
+    *,
+    who: str,
+    stated_changes: Iterable[Mapping[str, Any]] = (),
+) -> SchemaEvolution:
+    """The decision on a version, given all earlier ones, the oldest first; nothing is written.
+
+    Raises CogniforgeError for a document that cannot be used, and for a version that is not major.minor.patch.
+    """
+    parse_version(proposed.version)
+    newest = known[-1] if known else None
+    document = proposed.content
+    made = SchemaEvolution(
+        contract_id=proposed.contract_id,
+        from_version=newest.version if newest else None,
+        to_version=proposed.version,
+        mode=newest.mode if newest else proposed.mode,
+        accepted=True,
+        required_step=None,
+        differences=(),
+        reasons=("it is the first version",),
+        decided_at=datetime.now(UTC),
+        who=who,
+        stated_changes=tuple(stated_changes),
+    )
+    if newest is None:
+        compare_documents(document, document)  # refuses one that cannot be used
+        return made
+    same = next((version for version in known if version.version == proposed.version), None)
+    if same and same.content == document and (same is newest or proposed.origin == "api"):
+        return replace(made, required_step="none", reasons=_retold(same, proposed))
+    if newest.kind != proposed.kind:
+        compare_documents(document, document)
+        reason = f"version {newest.version} is {newest.kind}, this one is {proposed.kind}: they cannot be compared"
+        return replace(made, accepted=False, required_step="major", reasons=(reason,))
+    earlier = [version.content for version in known[:-1] if version.kind == proposed.kind]
+    _, found = compare_documents(newest.content, document, newest.mode, history=earlier)
+    step = required_bump(found.differences)
+    reasons = [] if found.compatible else [f"{item.message} ({item.rule} at {item.path})" for item in found.breaking]
+    wrong = step_problem(newest.version, proposed.version, step)
+    if wrong:
+        reasons.append(wrong)
+    accepted = not reasons
+    if accepted:
+        reasons.append(f"compatible in mode {newest.mode}; the change needs a step of {step}")
+    return replace(made, accepted=accepted, required_step=step, differences=found.differences, reasons=tuple(reasons))
+
+
+def propose(
+    home: Home,
+    proposed: ContractVersion,
+    *,
+    who: str,
+    stated_changes: Iterable[Mapping[str, Any]] = (),
+    run_id: str = "api",
+) -> SchemaEvolution:
+    """Decides on a version, writes the decision, and the version when it is accepted; both or neither.
+
+    Proposed again unchanged, nothing is written, nor is the same refusal of a file written twice in a row. With the
+    document it has already, a version takes over who owns and uses it, its promises and its mode, and the decision names
+    what became different. Raises as `decide`, and LakeError.
+    """
+    stated = tuple(stated_changes)
+    with home.lake.explained():
+        known = registered(home.lake.cursor(), proposed.contract_id).get(proposed.contract_id, [])
+    decision = decide(known, proposed, who=who, stated_changes=stated)
+
+    def make(cursor: Connection) -> list[dict[str, Any]]:
+        nonlocal decision
+        now = registered(cursor, proposed.contract_id).get(proposed.contract_id, [])
+        if now != known:
+            decision = decide(now, proposed, who=who, stated_changes=stated)
+        if decision.reasons == (UNCHANGED,) or (proposed.origin == "file" and _told(cursor, decision)):
+            return []
+        moment = datetime.now(UTC)
+        decision = replace(decision, decided_at=moment)
+        written.append_within(home, cursor, EVOLUTIONS, [decision.to_row()], run_id=run_id)
+        same = next((version for version in now if version.version == proposed.version), None)
+        row = replace(
+            proposed,
+            registered_at=same.registered_at if same else moment,
+            origin=same.origin if same else proposed.origin,
+        ).to_row()
+        return [row] if decision.accepted else []
+
+    written.update(home, VERSIONS, make, run_id=run_id)
+    return decision
+
+
+def _told(cursor: Connection, decision: SchemaEvolution) -> bool:
+    """Whether the newest decision on the contract is this one."""
+    row = decision.to_row()
+    names = [name for name in row if name not in ("decided_at", "who")]
+    found = cursor.execute(
+        f"SELECT {', '.join(map(ident, names))} FROM {EVOLUTIONS} WHERE contract_id = {literal(decision.contract_id)} "
+        "ORDER BY decided_at DESC LIMIT 1"
+    ).fetchone()
+    return found is not None and list(found) == [list(v) if isinstance(v, tuple) else v for v in map(row.get, names)]
+
+
+def _retold(same: ContractVersion, proposed: ContractVersion) -> tuple[str, ...]:
+    """What is told otherwise of a version whose document stays, in words."""
+    pairs = ((name, getattr(same, name), getattr(proposed, name)) for name in _RETOLD)
+    words = tuple(f"{name} is {_words(new)}, it was {_words(old)}" for name, old, new in pairs if old != new)
+    return words or (UNCHANGED,)
+
+
+def _words(value: object) -> str:
+    return (", ".join(value) if isinstance(value, tuple) else str(value)) or "empty"
+
+
+@dataclass(frozen=True)
+class Review:
+    """What would become of one file of the platform folder; `path` is relative to it."""
+
+    path: str
+    verdict: Literal["unchanged", "accepted", "refused"]
+    to_version: str | None
+    reasons: tuple[str, ...]
+    from_version: str | None = None
+    differences: tuple[Difference, ...] = ()
+
+
+def check_files(settings: Settings) -> list[Review]:
+    """How the registry would decide on each contract of the platform folder, in order of path; nothing is written.
+
+    A file that cannot be used is refused, and so is one that was registered and is gone, unless its contract was
+    deprecated or retired. Raises LakeError where the lake cannot be read.
+    """
+    lake = Lake(settings, read_only=True)
+    try:
+        with lake.explained():
+            cursor = lake.cursor()
+            schema, _, table = VERSIONS.partition(".")
+            known = cursor.execute(
+                "SELECT 1 FROM duckdb_tables() WHERE database_name = current_catalog() "
+                f"AND schema_name = {literal(schema)} AND table_name = {literal(table)}"
+            ).fetchone()
+            versions = registered(cursor) if known else {}
+    finally:
+        lake.close()
+    reviews = []
+    for path in sorted((settings.platform / "contracts").rglob("*.y*ml")):
+        shown = path.relative_to(settings.platform).as_posix()
+        version: str | None = None
+        try:
+            proposed = version_of_file(load_contract(path))
+            version = proposed.version
+            decision = decide(versions.get(proposed.contract_id, []), proposed, who="")
+        except CogniforgeError as error:
+            reviews.append(Review(shown, "refused", version, (str(error.message).replace(str(path), shown),)))
+            continue
+        accepted: Literal["unchanged", "accepted"] = "unchanged" if decision.reasons == (UNCHANGED,) else "accepted"
+        reviews.append(
+            Review(
+                shown,
+                accepted if decision.accepted else "refused",
+                decision.to_version,
+                decision.reasons,
+                decision.from_version,
+                decision.differences,
+            )
+        )
+    files = {review.path.rpartition(".")[0] for review in reviews}
+    for name, each in sorted(versions.items()):
+        newest, place = each[-1], f"contracts/{name.replace('.', '/')}"
+        if newest.origin == "file" and place not in files and newest.content.get("status") not in ENDED:
+            reason = f"{name} was registered and has no file any more: set its status to deprecated first"
+            reviews.append(Review(f"{place}.yaml", "refused", None, (reason,), newest.version))
+    return reviews
