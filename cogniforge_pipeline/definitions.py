@@ -13,6 +13,7 @@ from cogniforge_pipeline.aiops import assets as aiops_assets
 from cogniforge_pipeline.aiops import plots as aiops_plots
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
 from cogniforge_pipeline.data_mesh import assets as mesh_assets
+from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.executors import executor
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import maintain
@@ -29,7 +30,7 @@ from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND)
+KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
 
 
 def open_home(settings: Settings) -> Home:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 from cogniforge_pipeline import publish
@@ -23,6 +24,17 @@ from cogniforge_pipeline.settings import Settings, packaged
 
 LEDGER = "aiops.ingest_ledger"
 Announcer = Callable[[Connection], Iterable[NewEvent]]
+
+
+@cache
+def _contracts(folder: Path) -> Mapping[str, Contract]:
+    """The package's own files do not change while a process runs, and take a second to read."""
+    return load_contracts(folder)
+
+
+@cache
+def _queries(folder: Path) -> Mapping[str, Query]:
+    return load_queries(folder)
 
 
 class Home:
@@ -47,24 +59,20 @@ class Home:
 
     @cached_property
     def contracts(self) -> dict[str, Contract]:
-        return {**self._packaged, **self.products.contracts}
+        return {**_contracts(packaged("contracts")), **self.products.contracts}
 
     @cached_property
     def queries(self) -> dict[str, Query]:
-        return {**load_queries(packaged("sql")), **self.products.queries}
-
-    @cached_property
-    def _packaged(self) -> dict[str, Contract]:
-        return load_contracts(packaged("contracts"))
+        return {**_queries(packaged("sql")), **self.products.queries}
 
     @cached_property
     def products(self) -> Products:
         """The user's own data products, as they were when first asked for: a new one needs the definitions reloaded."""
-        return load_products(self.settings.platform, self._packaged)
+        return load_products(self.settings.platform, _contracts(packaged("contracts")))
 
     @cached_property
     def views(self) -> dict[str, Query]:
-        return load_queries(packaged("sql") / "views")
+        return dict(_queries(packaged("sql") / "views"))
 
     @cached_property
     def events(self) -> EventLog:

@@ -239,7 +239,9 @@ def stale_decisions(home: Home, request: Request) -> set[str]:
     names = [name for name in (*home.queries, *home.computed) if not home.contracts[name].partition_column]
     recipes = {name: home.recipe(name, cursor) for name in names}
     stale: set[str] = set()
-    for name in TopologicalSorter({n: [i for i in r.inputs if i in recipes] for n, r in recipes.items()}).static_order():
+    for name in TopologicalSorter(
+        {n: [i for i in r.inputs if i in recipes] for n, r in recipes.items()}
+    ).static_order():
         recipe = recipes[name]
         if stale.intersection(recipe.inputs):
             stale.add(name)

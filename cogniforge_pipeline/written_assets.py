@@ -22,9 +22,7 @@ def written_assets(home: Home, tables: Iterable[str]) -> list[dg.AssetsDefinitio
     return [shown_asset(home, table, since=home.contracts[table].partition_column) for table in tables]
 
 
-def shown_asset(
-    home: Home, table: str, *, since: str | None = None, plot: Plot | None = None
-) -> dg.AssetsDefinition:
+def shown_asset(home: Home, table: str, *, since: str | None = None, plot: Plot | None = None) -> dg.AssetsDefinition:
     """Audits and shows a table: all of it, or the last AUDITED_DAYS by the column `since`."""
     contract = home.contracts[table]
 

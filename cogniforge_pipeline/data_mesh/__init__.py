@@ -9,7 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cogniforge_pipeline.data_mesh.compatibility import Compatibility, Difference, SchemaError, compare_schemas
+    from cogniforge_pipeline.data_mesh.compatibility.compare import compare_schemas
+    from cogniforge_pipeline.data_mesh.compatibility.model import Compatibility, Difference, SchemaError
+    from cogniforge_pipeline.data_mesh.compatibility.odcs import compare_contracts
+    from cogniforge_pipeline.data_mesh.compatibility.versions import required_bump, step_problem
     from cogniforge_pipeline.data_mesh.evolution import ContractRefused
     from cogniforge_pipeline.data_mesh.model import BoundedContext, GovernancePolicy
     from cogniforge_pipeline.data_mesh.service import DataMeshService, get_data_mesh_service
@@ -23,7 +26,10 @@ if TYPE_CHECKING:
     )
 
 _NAMES = {
-    "compatibility": ("Compatibility", "Difference", "SchemaError", "compare_schemas"),
+    "compatibility.compare": ("compare_schemas",),
+    "compatibility.model": ("Compatibility", "Difference", "SchemaError"),
+    "compatibility.odcs": ("compare_contracts",),
+    "compatibility.versions": ("required_bump", "step_problem"),
     "evolution": ("ContractRefused",),
     "model": ("BoundedContext", "GovernancePolicy"),
     "service": ("DataMeshService", "get_data_mesh_service"),
@@ -52,8 +58,11 @@ __all__ = [
     "SchemaCompatibility",
     "SchemaError",
     "SchemaEvolution",
+    "compare_contracts",
     "compare_schemas",
     "get_data_mesh_service",
+    "required_bump",
+    "step_problem",
 ]
 
 

@@ -56,7 +56,7 @@ def diff(
 
     try:
         before, after, *earlier = [read_schema(path) for path in (old, new, *(history or ()))]
-        _, found = compare_documents(before, after, mode.value, history=earlier)
+        found = compare_documents(before, after, mode.value, history=earlier)
     except CogniforgeError as error:
         _usage(str(error))
     if as_json:

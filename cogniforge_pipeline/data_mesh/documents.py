@@ -31,9 +31,7 @@ def kind_of(document: Any) -> Kind:
     )
 
 
-def compare_documents(
-    old: Any, new: Any, mode: Mode = "BACKWARD", *, history: Sequence[Any] = ()
-) -> tuple[Kind, Compatibility]:
+def compare_documents(old: Any, new: Any, mode: Mode = "BACKWARD", *, history: Sequence[Any] = ()) -> Compatibility:
     """Whether `new` may take the place of `old`, as `compare_schemas` says it of schemas and `compare_contracts` of ODCS.
 
     Raises CogniforgeError when they are not of one kind, and for documents that cannot be used.
@@ -43,10 +41,9 @@ def compare_documents(
         raise CogniforgeError(
             "expected documents of one kind, got a JSON Schema and an ODCS contract", "compare like with like"
         )
-    (kind,) = kinds
-    if kind == "odcs":
-        return kind, _compare_odcs(old, new, mode, history)
-    return kind, compare_schemas(old, new, mode, history=history)
+    if kinds == {"odcs"}:
+        return _compare_odcs(old, new, mode, history)
+    return compare_schemas(old, new, mode, history=history)
 
 
 def _compare_odcs(old: Any, new: Any, mode: Mode, history: Sequence[Any]) -> Compatibility:
@@ -62,7 +59,7 @@ def _compare_odcs(old: Any, new: Any, mode: Mode, history: Sequence[Any]) -> Com
 
 def plain(document: Mapping[str, Any]) -> dict[str, Any]:
     """A YAML document with JSON values only: dates and times become ISO 8601."""
-    found: dict[str, Any] = json.loads(json.dumps(document, default=lambda value: value.isoformat()))
+    found: dict[str, Any] = json.loads(json.dumps(document, default=lambda v: getattr(v, "isoformat", v.__str__)()))
     return found
 
 

@@ -20,7 +20,7 @@ from cogniforge_pipeline import written
 from cogniforge_pipeline.contracts import Contract, load_contract
 from cogniforge_pipeline.data_mesh.compatibility import Difference, Mode, required_bump, step_problem
 from cogniforge_pipeline.data_mesh.compatibility.model import MODES
-from cogniforge_pipeline.data_mesh.compatibility.versions import Version, parse_version
+from cogniforge_pipeline.data_mesh.compatibility.versions import parse_version
 from cogniforge_pipeline.data_mesh.documents import compare_documents, kind_of, plain
 from cogniforge_pipeline.data_mesh.service_types import (
     ContractVersion,
@@ -36,6 +36,8 @@ from cogniforge_pipeline.settings import Settings
 from cogniforge_pipeline.sqltext import ident, literal
 
 VERSIONS, EVOLUTIONS = "data_mesh.contract_versions", "data_mesh.schema_evolutions"
+TOLD = (VERSIONS, EVOLUTIONS)
+"""Tables that nothing computes."""
 MODE_PROPERTY = "compatibilityMode"
 """The custom property of an ODCS contract that names its mode; BACKWARD without one."""
 ENDED = ("deprecated", "retired")
@@ -115,12 +117,11 @@ def registered(cursor: Connection, contract_id: str | None = None) -> dict[str, 
     for row in found.fetchall():
         version = ContractVersion.from_row(dict(zip(names, row, strict=True)))
         versions.setdefault(version.contract_id, []).append(version)
-    in_order = cmp_to_key(lambda one, other: -1 if _number(one).precedes(_number(other)) else 1)
-    return {name: sorted(each, key=in_order) for name, each in versions.items()}
+    return {name: sorted(each, key=cmp_to_key(_order)) for name, each in versions.items()}
 
 
-def _number(version: ContractVersion) -> Version:
-    return parse_version(version.version)
+def _order(one: ContractVersion, other: ContractVersion) -> int:
+    return -1 if parse_version(one.version).precedes(parse_version(other.version)) else 1
 
 
 def decide(
@@ -154,14 +155,14 @@ def decide(
         compare_documents(document, document)  # refuses one that cannot be used
         return made
     same = next((version for version in known if version.version == proposed.version), None)
-    if same and same.content == document and (same is newest or proposed.origin == "api"):
+    if same and same.canonical == proposed.canonical and (same is newest or proposed.origin == "api"):
         return replace(made, required_step="none", reasons=_retold(same, proposed))
     if newest.kind != proposed.kind:
         compare_documents(document, document)
         reason = f"version {newest.version} is {newest.kind}, this one is {proposed.kind}: they cannot be compared"
         return replace(made, accepted=False, required_step="major", reasons=(reason,))
     earlier = [version.content for version in known[:-1] if version.kind == proposed.kind]
-    _, found = compare_documents(newest.content, document, newest.mode, history=earlier)
+    found = compare_documents(newest.content, document, newest.mode, history=earlier)
     step = required_bump(found.differences)
     reasons = [] if found.compatible else [f"{item.message} ({item.rule} at {item.path})" for item in found.breaking]
     wrong = step_problem(newest.version, proposed.version, step)
@@ -197,7 +198,8 @@ def propose(
         now = registered(cursor, proposed.contract_id).get(proposed.contract_id, [])
         if now != known:
             decision = decide(now, proposed, who=who, stated_changes=stated)
-        if decision.reasons == (UNCHANGED,) or (proposed.origin == "file" and _told(cursor, decision)):
+        told_before = proposed.origin == "file" and not decision.accepted and _told(cursor, decision)
+        if told_before or decision.reasons == (UNCHANGED,):
             return []
         moment = datetime.now(UTC)
         decision = replace(decision, decided_at=moment)

@@ -104,6 +104,11 @@ class ContractVersion:
         return json.loads(self.document)
 
     @property
+    def canonical(self) -> str:
+        """The document as the one text of all that are equal but for the order of keys."""
+        return json.dumps(self.content, sort_keys=True)
+
+    @property
     def promises(self) -> dict[str, Any]:
         """`sla` as JSON values."""
         return dict(json.loads(self.sla))

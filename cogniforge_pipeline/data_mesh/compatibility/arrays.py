@@ -28,10 +28,12 @@ def arrays(differ: Differ, old: Shape, new: Shape) -> Iterator[Found]:
         else:
             yield under(place, [_removed(differ, old, new, index)])[0]
     yield from _rest(differ, old, new)
-    yield from limit(old, new, "maxItems", "MAX_ITEMS")
-    yield from limit(old, new, "minItems", "MIN_ITEMS")
+    longest = containment.longest(differ.prover, old)
+    fits = False if containment.counts(old, new, "Items", 0, longest) else None
+    yield from limit(old, new, "maxItems", "MAX_ITEMS", fits)
+    yield from limit(old, new, "minItems", "MIN_ITEMS", fits)
     if old.unique != new.unique:
-        short = old.limits.get("maxItems", 2) <= 1
+        short = longest is not None and longest <= 1
         rule = "UNIQUE_ITEMS_ADDED" if new.unique else "UNIQUE_ITEMS_REMOVED"
         yield found(rule, "uniqueItems", breaking=False if short else None)
     yield from _contains(differ, old, new)

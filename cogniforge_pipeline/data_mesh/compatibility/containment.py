@@ -150,9 +150,7 @@ def needed(shape: Shape) -> frozenset[str]:
 
 def objects(prover: Prover, shape: Shape, other: Shape) -> bool:
     """Required properties, their values, the content model, numbers and names of properties, dependencies."""
-    present = needed(shape)
-    most = len(shape.properties) if closed(prover, shape) else None
-    if not other.required <= present or not counts(shape, other, "Properties", len(present), most):
+    if not other.required <= needed(shape) or not property_counts(prover, shape, other):
         return False
     for name in shape.properties.keys() | other.properties.keys():
         prover.space.budget.spend(2)
@@ -161,15 +159,22 @@ def objects(prover: Prover, shape: Shape, other: Shape) -> bool:
     return content(prover, shape, other) and names(prover, shape, other) and dependencies(prover, shape, other)
 
 
+def property_counts(prover: Prover, shape: Shape, other: Shape) -> bool:
+    """Numbers of properties, from required ones and from the names a closed object may have."""
+    most = len(shape.properties) if closed(prover, shape) else None
+    return counts(shape, other, "Properties", len(needed(shape)), most)
+
+
 def possible_subset(prover: Prover, shape: Shape, name: str, wanted: Term) -> bool:
     """True when the value of a property, if it may occur at all, fits."""
     if not wanted:
         return True
     term = shape.value(name)
-    return prover.term_subset(term, wanted) or prover.term_empty(term) or _forbidden(prover, shape, name)
+    return prover.term_subset(term, wanted) or prover.term_empty(term) or forbidden(prover, shape, name)
 
 
-def _forbidden(prover: Prover, shape: Shape, name: str) -> bool:
+def forbidden(prover: Prover, shape: Shape, name: str) -> bool:
+    """True when `propertyNames` refuses the name."""
     return bool(shape.names) and prover.refused(prover.space.shape(shape.names), name)
 
 
@@ -200,7 +205,7 @@ def names(prover: Prover, shape: Shape, other: Shape) -> bool:
     if not closed(prover, shape):
         return False
     return all(
-        prover.accepts(other.names, name) or prover.term_empty(term) or _forbidden(prover, shape, name)
+        prover.accepts(other.names, name) or prover.term_empty(term) or forbidden(prover, shape, name)
         for name, term in shape.properties.items()
     )
 
@@ -232,4 +237,4 @@ def needed_with(shape: Shape, name: str) -> frozenset[str]:
 
 
 def _absent(prover: Prover, shape: Shape, name: str) -> bool:
-    return prover.term_empty(shape.value(name)) or _forbidden(prover, shape, name)
+    return prover.term_empty(shape.value(name)) or forbidden(prover, shape, name)

@@ -23,6 +23,7 @@ from cogniforge_pipeline.data_mesh.compatibility.rules import (
     breaks,
     found,
     harmless,
+    undecided,
 )
 from cogniforge_pipeline.data_mesh.compatibility.shape import Condition, Shape, Term
 from cogniforge_pipeline.data_mesh.compatibility.subset import Prover
@@ -115,15 +116,22 @@ class Differ:
         if before.impossible:
             return [] if after.impossible else [found("TYPE_EXTENDED", detail="no document was accepted before")]
         if after.impossible:
-            return [found("TYPE_CHANGED", detail="no document is accepted now", breaking=not self.prover.empty(before))]
+            breaking = not self.prover.empty(before)
+            gone = found("TYPE_CHANGED", detail="no document is accepted now", breaking=breaking)
+            return factors(self, old, new, [gone])
         if after.trivial and (before.types != ALL_TYPES or before.combined):
             return [found("TYPE_EXTENDED", detail="every document is accepted now")]
         findings = sums(self, old, new)
         if findings is None:
             findings = [*self.keywords(before, after), *self.combined(before, after)]
         provable = self._worth_a_proof(before, after) and not any(item.policy for item in findings)
-        if breaks(findings) and provable and self.prover.subset(before, new):
-            findings = harmless(findings, "every document that was accepted still is")
+        if breaks(findings) and provable:
+            reasons = self.prover.reasons
+            known = len(reasons)
+            if self.prover.subset(before, new):
+                findings = harmless(findings, "every document that was accepted still is")
+            elif len(reasons) > known:
+                findings = undecided(findings, reasons[-1])
         return factors(self, old, new, findings)
 
     def _worth_a_proof(self, before: Shape, after: Shape) -> bool:

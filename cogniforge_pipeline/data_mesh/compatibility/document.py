@@ -69,15 +69,15 @@ class Document:
         declared = self.raw.get("$schema") if isinstance(self.raw, dict) else None
         if isinstance(declared, str):
             return not any(name in declared for name in _OLDER)
-        stack = [self.raw]
+        stack = [("#", self.raw)]
         while stack:
             self._budget.spend()
-            raw = stack.pop()
+            path, raw = stack.pop()
             if isinstance(raw, dict):
                 if not _NEWER.isdisjoint(raw):
                     return True
-                check_keywords(raw, "#")
-                stack.extend(item for _, item in subschemas(raw))
+                check_keywords(raw, path)
+                stack.extend(subschemas(raw, path))
         return False
 
     def _index(self, raw: Any, path: str, base: str) -> None:

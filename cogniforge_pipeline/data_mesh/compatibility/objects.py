@@ -36,22 +36,23 @@ def objects(differ: Differ, old: Shape, new: Shape) -> Iterator[Found]:
     yield from _required(differ, old, new)
     yield from _additional(differ, old, new)
     yield from _patterns(differ, old, new)
-    yield from limit(old, new, "maxProperties", "MAX_PROPERTIES")
-    yield from limit(old, new, "minProperties", "MIN_PROPERTIES")
+    fits = False if containment.property_counts(differ.prover, old, new) else None
+    yield from limit(old, new, "maxProperties", "MAX_PROPERTIES", fits)
+    yield from limit(old, new, "minProperties", "MIN_PROPERTIES", fits)
     yield from _names(differ, old, new)
     yield from _dependencies(differ, old, new)
 
 
 def _added(differ: Differ, old: Shape, new: Shape, name: str) -> Iterator[Found]:
     term = new.value(name)
-    if old.open:
+    known = FALSE if containment.forbidden(differ.prover, old, name) else old.value(name)
+    if old.open and known != FALSE:
         if differ.accepts_all(term):
             yield found("PROPERTY_WITH_EMPTY_SCHEMA_ADDED_TO_OPEN_CONTENT_MODEL")
         else:
             detail = f"older documents may hold {name} with any value"
             yield found("PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL", detail=detail)
         return
-    known = old.value(name)
     if known == FALSE:
         if name in new.required and name not in old.required:
             default = "_WITH_DEFAULT" if differ.annotation(term, "default") is not None else ""
@@ -92,7 +93,7 @@ def _removed(differ: Differ, old: Shape, new: Shape, name: str) -> Iterator[Foun
 def _required(differ: Differ, old: Shape, new: Shape) -> Iterator[Found]:
     present = containment.needed(old)
     for name in sorted(new.required - old.required):
-        if name in new.properties and name not in old.properties and not old.open and old.value(name) == FALSE:
+        if name in new.properties and name not in old.properties and _closed_to(differ, old, name):
             continue
         default = name in new.properties and differ.annotation(new.properties[name], "default") is not None
         detail = "older documents may lack it" + ("; a validator does not fill in defaults" if default else "")
@@ -100,6 +101,10 @@ def _required(differ: Differ, old: Shape, new: Shape) -> Iterator[Found]:
         yield found(rule, "required", token(name), detail=detail, breaking=name not in present)
     for name in sorted(old.required - new.required):
         yield found("REQUIRED_ATTRIBUTE_REMOVED", "required", token(name))
+
+
+def _closed_to(differ: Differ, shape: Shape, name: str) -> bool:
+    return shape.value(name) == FALSE or containment.forbidden(differ.prover, shape, name)
 
 
 def _additional(differ: Differ, old: Shape, new: Shape) -> Iterator[Found]:

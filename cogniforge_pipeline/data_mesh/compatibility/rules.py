@@ -141,12 +141,18 @@ def under(path: tuple[str, ...], findings: Iterable[Found]) -> list[Found]:
 
 def harmless(findings: Iterable[Found], reason: str) -> list[Found]:
     """The findings with none of them breaking, for a reason that is told."""
-    return [
-        replace(item, breaking=False, detail=f"{item.detail}; {reason}" if item.detail else reason)
-        if item.breaking
-        else item
-        for item in findings
-    ]
+    return [replace(_because(item, reason), breaking=False) if item.breaking else item for item in findings]
+
+
+def undecided(findings: Iterable[Found], reason: str) -> list[Found]:
+    """The findings with the reason why the breaking ones could not be proved harmless."""
+    return [_because(item, f"a proof that it does not matter was not found: {reason}") for item in findings]
+
+
+def _because(item: Found, reason: str) -> Found:
+    if not item.breaking:
+        return item
+    return replace(item, detail=f"{item.detail}; {reason}" if item.detail else reason)
 
 
 def breaks(findings: Iterable[Found]) -> bool:

@@ -219,10 +219,15 @@ def _merge_objects(left: Shape, right: Shape) -> dict[str, Any]:
 
 
 def mergeable(left: Shape, right: Shape) -> bool:
-    """False where `merge` would have to judge names that match patterns of both sides."""
+    """False where a pattern of one side meets names that the other side judges by more than its rule for all others.
+
+    Raises Undecided when a pattern cannot be matched.
+    """
     for side, other in ((left, right), (right, left)):
-        if side.additional and side.matching and other.matching.keys() - side.matching.keys():
-            return False
+        foreign = other.matching.keys() - side.matching.keys()
+        if side.additional and foreign:
+            if side.matching or any(matches(pattern, name) for pattern in foreign for name in side.properties):
+                return False
     return True
 
 

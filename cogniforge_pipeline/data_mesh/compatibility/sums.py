@@ -193,6 +193,11 @@ def factors(differ: Differ, old: Term, new: Term, findings: list[Found]) -> list
             findings = [
                 item for left in sorted(pairs) for item in under(("allOf", str(left)), inner[left, pairs[left]])
             ]
+    if before and not after and differ.space.shape(new).sum_only:
+        return [found("COMBINED_TYPE_EXTENDED", detail="allOf became anyOf or oneOf"), *findings]
+    if after and not before and differ.space.shape(old).sum_only:
+        detail = "anyOf or oneOf became allOf"
+        return [found("COMBINED_TYPE_CHANGED", detail=detail, breaking=breaks(findings)), *findings]
     if breaks(findings):
         if len(after) > max(len(before), 1):
             detail = f"{max(len(before), 1)} parts of allOf became {len(after)}"
@@ -234,4 +239,4 @@ def _weight(findings: Sequence[Found]) -> tuple[int, int]:
 
 def _told(findings: Sequence[Found]) -> str:
     worst = [item for item in findings if item.breaking][:2]
-    return ", ".join(f"{message(item)} at {'/'.join(('#', *item.path))}" for item in worst)
+    return ", ".join(f"{message(item)} at #/{'/'.join(item.path)}" for item in worst)

@@ -10,6 +10,8 @@ from collections.abc import Hashable
 from fractions import Fraction
 from typing import Any
 
+from cogniforge_pipeline.data_mesh.compatibility.model import SchemaError
+
 # A number is an integer or a fraction, so that sets of these seven names can be intersected.
 ALL_TYPES = frozenset({"null", "boolean", "integer", "fraction", "string", "array", "object"})
 NUMBERS = frozenset({"integer", "fraction"})
@@ -34,15 +36,15 @@ _CLASSES = {
 
 
 def type_of(value: Any) -> str:
-    """The one of ALL_TYPES that a value has; 1.0 is an integer. Raises TypeError for what is no JSON value."""
+    """The one of ALL_TYPES that a value has; 1.0 is an integer. Raises SchemaError for what is no JSON value."""
     if type(value) in _CLASSES:
         return _CLASSES[type(value)]
-    if isinstance(value, float):
+    if isinstance(value, float) and math.isfinite(value):
         return "integer" if value.is_integer() else "fraction"
     for kind, name in _CLASSES.items():
         if isinstance(value, kind):
             return name
-    raise TypeError(f"{type(value).__name__} is no JSON value")
+    raise SchemaError(f"#: {value!r} is no JSON value", "quote dates and times in YAML, and leave out NaN and Infinity")
 
 
 def equality_key(value: Any) -> Hashable:

@@ -48,8 +48,9 @@ def test_every_rule_has_a_pair_with_its_own_verdict() -> None:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=_name)
-def test_a_schema_does_not_differ_from_itself(pair: dict[str, Any]) -> None:
+def test_a_schema_does_not_differ_from_one_that_says_the_same(pair: dict[str, Any]) -> None:
     for schema in (pair["old"], pair["new"]):
-        found = compare_schemas(schema, schema, "FULL")
+        again = {**schema, "$comment": "written again"} if isinstance(schema, dict) and schema else schema
+        found = compare_schemas(schema, again, "FULL")
         assert found.compatible
         assert found.differences == ()

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from cogniforge_pipeline.contracts import load_contract
 from cogniforge_pipeline.data_mesh import ContractRefused, DataContract, SchemaError
+from cogniforge_pipeline.data_mesh.evolution import propose, version_of_file
 from cogniforge_pipeline.data_mesh.service import DataMeshService
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.settings import load_settings
@@ -31,7 +33,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> DataMeshService:
 
 def schema(*required: str, **properties: Any) -> dict[str, Any]:
     """A closed object; each property a text unless told otherwise."""
-    found = {name: TEXT for name in required} | properties
+    found = dict.fromkeys(required, TEXT) | properties
     return {"type": "object", "required": list(required), "properties": found, "additionalProperties": False}
 
 
@@ -187,6 +189,15 @@ def test_another_schema_under_a_registered_version_is_refused(mesh: DataMeshServ
     assert json.loads(kept[0]) == schema("id")
 
 
+def test_documents_that_differ_only_for_json_are_not_taken_for_equal(mesh: DataMeshService) -> None:
+    mesh.create_data_contract(contract("json", {"const": 1}))
+    mesh.create_data_contract(contract("json", {"const": 1, "title": "x"}, "1.0.1"))
+    with pytest.raises(ContractRefused, match="does not follow"):
+        mesh.create_data_contract(contract("json", {"title": "x", "const": True}, "1.0.1"))
+    mesh.create_data_contract(contract("json", {"title": "x", "const": 1}, "1.0.1"))
+    assert len(decisions(mesh, "json")) == 3
+
+
 def test_what_makes_no_contract_is_an_error_and_no_decision(mesh: DataMeshService) -> None:
     mesh.create_data_contract(contract("valid", schema("id")))
     with pytest.raises(CogniforgeError, match="there is no contract 'nothing'"):
@@ -206,6 +217,56 @@ def test_what_makes_no_contract_is_an_error_and_no_decision(mesh: DataMeshServic
             mesh.create_data_contract(wrong)
     assert versions(mesh, "bad") == [] and decisions(mesh, "bad") == []
     assert len(decisions(mesh, "valid")) == 1
+
+
+def odcs(version: str, kind: str) -> dict[str, Any]:
+    columns = [
+        {"name": "order_id", "physicalType": "BIGINT", "primaryKey": True},
+        {"name": "amount", "physicalType": kind},
+    ]
+    return {
+        "apiVersion": "v3.1.0", "kind": "DataContract", "id": "refunds", "name": "shop.refunds", "version": version,
+        "status": "active", "schema": [{"name": "refunds", "physicalType": "table", "properties": columns}],
+    }  # fmt: skip
+
+
+def test_a_contract_of_a_table_evolves_by_the_widening_of_its_types(mesh: DataMeshService) -> None:
+    mesh.create_data_contract(contract("table", odcs("1.0.0", "INTEGER")))
+    assert mesh.evolve_contract_schema("table", odcs("1.1.0", "BIGINT"), "1.1.0").accepted
+    refused = mesh.evolve_contract_schema("table", odcs("2.0.0", "SMALLINT"), "2.0.0")
+    assert [(item.rule, item.path) for item in refused.breaking] == [("TYPE_NARROWED", "#/properties/amount")]
+    other = mesh.evolve_contract_schema("table", schema("order_id"), "2.0.0")
+    assert not other.accepted and "cannot be compared" in other.reasons[0]
+    with pytest.raises(CogniforgeError, match=r"schema_version is 1\.2\.0, the ODCS contract says 1\.1\.0"):
+        mesh.evolve_contract_schema("table", odcs("1.1.0", "BIGINT"), "1.2.0")
+    assert rows(mesh, "SELECT DISTINCT kind FROM data_mesh.contract_versions WHERE contract_id = 'table'") == [
+        ("odcs",)
+    ]
+    assert versions(mesh, "table") == ["1.0.0", "1.1.0"]
+
+
+def test_a_file_that_is_refused_again_and_again_is_told_of_once(mesh: DataMeshService, tmp_path: Path) -> None:
+    path = tmp_path / "refunds.yaml"
+    told = []
+    for version, kind in (("1.0.0", "BIGINT"), *[("2.0.0", "INTEGER")] * 3, ("2.0.0", "VARCHAR"), ("2.0.0", "INTEGER")):
+        path.write_text(json.dumps(odcs(version, kind)))
+        propose(mesh.home, version_of_file(load_contract(path)), who="run")
+        told.append(len(decisions(mesh, "shop.refunds")))
+    assert told == [1, 2, 2, 2, 3, 4]
+    assert versions(mesh, "shop.refunds") == ["1.0.0"]
+
+
+def test_what_a_file_says_of_itself_is_registered_with_it(mesh: DataMeshService, tmp_path: Path) -> None:
+    path = tmp_path / "refunds.yaml"
+    document = odcs("1.0.0", "BIGINT") | {"name": "shop.told", "domain": "money", "team": {"name": "team-orders"}}
+    document["schema"][0]["name"] = "told"
+    document["customProperties"] = [{"property": "compatibilityMode", "value": "FULL_TRANSITIVE"}]
+    path.write_text(json.dumps(document))
+    propose(mesh.home, version_of_file(load_contract(path)), who="run")
+    (found,) = rows(
+        mesh, "SELECT mode, domain, owners, origin, kind FROM data_mesh.contract_versions WHERE contract_id = 'shop.told'"
+    )  # fmt: skip
+    assert found == ("FULL_TRANSITIVE", "money", ["team-orders"], "file", "odcs")
 
 
 def _propose(folder: Path, writer: int) -> None:

@@ -211,7 +211,7 @@ def test_measured_quality_becomes_rows_beside_those_of_publications(mesh: DataMe
         ({"completeness": 1.2}, "completeness is a share from 0 to 1, got 1.2"),
         ({"error_rate": float("nan")}, "error_rate is a share"),
         ({"freshness_seconds": float("inf")}, "freshness_seconds must be finite"),
-        ({"timestamp": datetime(2026, 1, 1)}, "has no time zone"),  # noqa: DTZ001
+        ({"timestamp": datetime(2026, 1, 1)}, "has no time zone"),
         ({"product_id": "data_mesh.materializations"}, "its quality is measured whenever it is published"),
     ],
 )
