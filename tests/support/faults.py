@@ -34,7 +34,7 @@ from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import Request, materialize_recipe
 from cogniforge_pipeline.lake import Connection, Lake, LakeError, maintain
 from cogniforge_pipeline.publish import MATERIALIZATIONS
-from cogniforge_pipeline.registry import record
+from cogniforge_pipeline.registry import REGISTRY, record
 from cogniforge_pipeline.reports.export import publish_duckdb
 from cogniforge_pipeline.settings import Settings, load_settings
 from cogniforge_pipeline.sources.declared import SOURCE_KIND, sources_of
@@ -74,7 +74,16 @@ def add_file(home: Path, number: int) -> Path:
 def home_at(folder: Path, **environment: str) -> Home:
     """The home of a folder, where Lake.of keeps one connection for this process."""
     (folder / "platform").mkdir(parents=True, exist_ok=True)
-    return Home(load_settings(folder, environment), (SOURCE_KIND,))
+    return _small(load_settings(folder, environment))
+
+
+def _small(settings: Settings) -> Home:
+    """A home of the tables that one pass writes: every further one makes each statement slower, and proves no more."""
+    home = Home(settings, (SOURCE_KIND,))
+    written = {*TABLES, MATERIALIZATIONS, publish.QUALITY, EVENTS, REGISTRY}
+    home.contracts = {name: contract for name, contract in home.contracts.items() if name in written}
+    home.queries = {name: query for name, query in home.queries.items() if name in written}
+    return home
 
 
 def one_pass(home: Home, *, only_changed: bool = True) -> None:
@@ -172,7 +181,7 @@ def check_published(settings: Settings) -> None:
     """Everything that must hold of a lake that nobody works on, also after a kill. Raises AssertionError."""
     with FileLock(Path(settings.catalog.partition(":")[2]).parent / "commit.lock", timeout=PATIENCE):
         pass
-    home = Home(settings, (SOURCE_KIND,))
+    home = _small(settings)
     lake = Lake(settings, read_only=True)
     try:
         cursor = lake.cursor()

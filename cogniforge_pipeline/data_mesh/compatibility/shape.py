@@ -224,10 +224,9 @@ def mergeable(left: Shape, right: Shape) -> bool:
     Raises Undecided when a pattern cannot be matched.
     """
     for side, other in ((left, right), (right, left)):
-        foreign = other.matching.keys() - side.matching.keys()
-        if side.additional and foreign:
-            if side.matching or any(matches(pattern, name) for pattern in foreign for name in side.properties):
-                return False
+        foreign = other.matching.keys() - side.matching.keys() if side.additional else ()
+        if foreign and (side.matching or any(matches(text, name) for text in foreign for name in side.properties)):
+            return False
     return True
 
 
