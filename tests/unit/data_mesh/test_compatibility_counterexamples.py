@@ -288,6 +288,19 @@ def test_the_normal_form_accepts_the_documents_a_validator_accepts(schema: Any, 
     assert accepts(space, term(known, whole), document) == validator.is_valid(document)
 
 
+def test_a_pattern_of_one_part_does_not_put_the_names_of_another_under_its_rule_for_the_rest() -> None:
+    parts = [
+        {"patternProperties": {"b$": {"minimum": 0}}},
+        {"properties": {"b": {"type": "integer"}}, "additionalProperties": {"type": "string"}},
+    ]
+    whole = _whole({"allOf": parts}, True)
+    space = Space(Budget(10))
+
+    assert accepts(space, term(space.document(whole), whole), {"b": 1})
+    assert not accepts(space, term(space.document(whole), whole), {"ab": 1})
+    assert _usable(whole).is_valid({"b": 1}) and not _usable(whole).is_valid({"ab": 1})
+
+
 STOCK: list[Any] = [
     None,
     True,
