@@ -123,16 +123,17 @@ def _downstream(graph: dg.AssetGraph, made_by: Mapping[str, Iterable[dg.AssetKey
 def _unchanged(
     home: Home, instance: dg.DagsterInstance, graph: dg.AssetGraph, as_of: datetime | None
 ) -> set[dg.AssetKey]:
-    """The decisions that would be as they are, and the tables that would be shown as they were: a step for each only to
-    find that out would cost more than all else of a run without news."""
-    stale = stale_decisions(home, Request(run_id="", as_of=as_of or home.as_of()))
+    """Of a run without news the decisions, which would be as they are, and the tables that would be shown as they were:
+    a step for each only to find that out would cost more than all else. With news everything is looked at, for then the
+    daemon must find nothing left to do."""
+    if stale_decisions(home, Request(run_id="", as_of=as_of or home.as_of())):
+        return set()
     versions = publish.versions(home.lake.cursor())
     resting = set()
     for key in graph.executable_asset_keys:
         table = ".".join(key.path)
         if table in home.queries or table in home.computed:
-            if table not in stale:
-                resting.add(key)
+            resting.add(key)
         elif table in home.contracts:
             last = instance.get_latest_materialization_event(key)
             shown = last.asset_materialization.metadata if last and last.asset_materialization else {}

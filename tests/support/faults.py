@@ -48,7 +48,7 @@ POINTS_PER_FILE = 60 * len(SERVICES)
 ROLLUP, SCORES, HEALTH = "aiops.rollup_5m", "aiops.anomaly_scores", "aiops.service_health"
 TABLES = (SERIES, TELEMETRY, LEDGER, ROLLUP, SCORES, HEALTH)
 NOBODY = 65534
-PATIENCE = 300
+PATIENCE = 600
 """Seconds that a machine may take before a test gives it up for hung."""
 
 
