@@ -253,9 +253,11 @@ def test_a_reference_that_leads_nowhere_is_a_problem_of_its_slo(
     for name, content in [("a", document("SLO", "x", spec)), ("b", document("SLI", "error", RATIO))]:
         (tmp_path / "slos" / f"{name}.json").write_text(json.dumps(content))
 
-    found = resolve(load_platform(tmp_path, [OPENSLO_KIND]).check().of(OPENSLO_KIND))
+    platform = load_platform(tmp_path, [OPENSLO_KIND])
+    found = resolve(platform.of(OPENSLO_KIND))
 
     (problem,) = found.problems
+    assert platform.problems == found.problems
     assert (problem.path, problem.line, found.objectives) == ("slos/a.json", 1, ())
     assert message in str(problem)
 
