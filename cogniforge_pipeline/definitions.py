@@ -51,8 +51,8 @@ def build_definitions(home: Home) -> dg.Definitions:
         *mesh_assets.assets(home),
         *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS}),
         *written_assets(home, sre_tables.TOLD),
-        *report_assets.assets(home),
     ]
+    made += report_assets.assets(home, {".".join(key.path) for asset in made for key in asset.keys})
     by_day = [asset for asset in made if asset.partitions_def]
     inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")]
     events = [asset for asset in made if asset.op.name == "data_mesh__events"]
