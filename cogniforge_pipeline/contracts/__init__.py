@@ -5,7 +5,7 @@ Belongs here: the public names. `odcs` reads files, `ddl` makes tables, `audit` 
 """
 
 from cogniforge_pipeline.contracts.audit import Audit, RuleResult, audit
-from cogniforge_pipeline.contracts.ddl import create_table, quarantine_table
+from cogniforge_pipeline.contracts.ddl import alter_table, create_table, quarantine_table
 from cogniforge_pipeline.contracts.frames import pandera_schema
 from cogniforge_pipeline.contracts.model import Bounds, Column, Contract, Rule
 from cogniforge_pipeline.contracts.odcs import load_contract, load_contracts
@@ -20,6 +20,7 @@ __all__ = [
     "ContractError",
     "Rule",
     "RuleResult",
+    "alter_table",
     "audit",
     "bad_rows",
     "create_table",

@@ -1,10 +1,13 @@
 """Tables as their contracts declare them, as statements for a DuckLake.
 
-Belongs here: CREATE, COMMENT, partitioning. Does not: running them, changing existing tables.
+Belongs here: CREATE, ALTER, COMMENT, partitioning. Does not: running them, or whether a change is allowed.
 DuckLake has no keys and no checks; those are rules of the audit.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
 
 from cogniforge_pipeline.contracts.model import Contract
 from cogniforge_pipeline.sqltext import ident, literal
@@ -18,6 +21,9 @@ QUARANTINE_COLUMNS = {
     "run_id": ("VARCHAR", "The run that refused the row."),
     "quarantined_at": ("TIMESTAMPTZ", "When it was refused, UTC."),
 }
+
+_IN_PLACE = {*combinations(("TINYINT", "SMALLINT", "INTEGER", "BIGINT"), 2), ("FLOAT", "DOUBLE")}
+"""Types that DuckLake changes without writing any row again."""
 
 
 def create_table(contract: Contract, *, catalog: str = "lake") -> list[str]:
@@ -38,6 +44,45 @@ def create_table(contract: Contract, *, catalog: str = "lake") -> list[str]:
         parts = f"year({name}), month({name}), day({name})" if by_day else name
         statements.append(f"ALTER TABLE {target} SET PARTITIONED BY ({parts})")
     return statements
+
+
+def alter_table(contract: Contract, actual: Mapping[str, str], *, catalog: str = "lake") -> list[str]:
+    """Statements that give a table with the columns `actual` (types by name, as DESCRIBE prints them) those of the contract.
+
+    None where they are the same. Rows keep what the new types can hold, NULL takes the place of the rest, and older
+    snapshots keep everything. Columns that are new or have another type come last. Run them in one transaction.
+    """
+    target = _target(catalog, contract.schema, contract.table)
+    wanted = {column.name: column.type for column in contract.columns}
+    changed = [name for name in actual if name in wanted and actual[name] != wanted[name]]
+    in_place = [name for name in changed if (actual[name], wanted[name]) in _IN_PLACE]
+    cast = [name for name in changed if name not in in_place]
+    statements = [f"ALTER TABLE {target} ALTER {ident(name)} TYPE {wanted[name]}" for name in in_place]
+    statements += [
+        f"ALTER TABLE {target} DROP COLUMN {ident(name)}" for name in actual if name not in wanted or name in cast
+    ]
+    for column in contract.columns:
+        if column.name not in actual or column.name in cast:
+            statements.append(f"ALTER TABLE {target} ADD COLUMN {ident(column.name)} {column.type}")
+            if column.description:
+                statements.append(f"COMMENT ON COLUMN {target}.{ident(column.name)} IS {literal(column.description)}")
+    return _keeping(target, actual, wanted, statements) if cast else statements
+
+
+def _keeping(target: str, actual: Mapping[str, str], wanted: Mapping[str, str], alter: list[str]) -> list[str]:
+    """The statements, with all rows put aside and back as the new types: DuckLake changes few types by itself, and to
+    rename a nested column leaves a catalog that it cannot read."""
+    kept = f"temp.{ident(f'kept {target}')}"
+    columns = ", ".join(
+        f"TRY_CAST({ident(name)} AS {wanted[name]}) AS {ident(name)}" for name in actual if name in wanted
+    )
+    return [
+        f"CREATE TEMP TABLE {kept} AS SELECT {columns} FROM {target}",
+        f"DELETE FROM {target}",
+        *alter,
+        f"INSERT INTO {target} BY NAME SELECT * FROM {kept}",
+        f"DROP TABLE {kept}",
+    ]
 
 
 def quarantine_table(contract: Contract, *, catalog: str = "lake") -> list[str]:

@@ -56,7 +56,7 @@ def predicate(test: str, columns: Sequence[Column], value: Any = None) -> str:
         case "min_length" | "max_length":
             return f"len({name}) {_OPERATORS[test]} {literal(value)}"
         case "unique_items":
-            return f"len(list_distinct({name})) = len({name})"
+            return f"list_unique({name}) + least(len({name}) - list_count({name}), 1) = len({name})"  # NULL is an item
         case "multiple_of":
             return f"abs({name} / {literal(value)} - round({name} / {literal(value)})) < 1e-9"
         case "pattern":

@@ -48,7 +48,7 @@ def bad_rows(
     judged = ", ".join(f"{mark} AS {_mark(number)}" for number, mark in enumerate(marks))
     failed = " OR ".join(f"NOT {_mark(number)}" for number in range(len(marks)))
     return (
-        f'SELECT {_json(names)} AS "row", {_texts([rule.name for rule in tests + keys])} AS rules, '
+        f'SELECT {row_json(names)} AS "row", {_texts([rule.name for rule in tests + keys])} AS rules, '
         f"array_to_string({_texts([rule.description for rule in tests + keys])}, '; ') AS reason, "
         f"{literal(contract.version)} AS contract_version, {literal(source)} AS source, "
         f"{literal(run_id)} AS run_id, now() AS quarantined_at "
@@ -83,7 +83,8 @@ def _mark(number: int) -> str:
     return ident(f"rule:{number}")
 
 
-def _json(names: Sequence[str]) -> str:
+def row_json(names: Sequence[str]) -> str:
+    """A row as the quarantine has it; `names` are quoted columns."""
     return f"CAST(to_json(struct_pack({', '.join(f'{name} := {name}' for name in names)})) AS VARCHAR)"
 
 

@@ -6,7 +6,9 @@ Every function raises ValueError with DuckDB's own words.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from functools import cache
 
 import duckdb
 
@@ -24,11 +26,10 @@ def canonical_type(text: str) -> str:
 
 def check_pattern(pattern: str) -> None:
     """Accept a pattern that RE2 can read."""
-    with duckdb.connect() as connection:
-        try:
-            connection.execute(f"SELECT regexp_full_match('', {literal(pattern)})")
-        except duckdb.Error as error:
-            raise ValueError(_first_line(error)) from error
+    try:
+        _cursor().execute(f"SELECT regexp_full_match('', {literal(pattern)})")
+    except duckdb.Error as error:
+        raise ValueError(_first_line(error)) from error
 
 
 def check_expression(text: str, columns: Sequence[Column]) -> None:
@@ -58,16 +59,27 @@ def check_query(text: str, columns: Sequence[Column]) -> None:
 def _result_types(query: str, columns: Sequence[Column]) -> list[str] | None:
     """Types the query gives over an empty table `checked`; None when it reads other tables, unknown here."""
     body = ", ".join(f"{ident(column.name)} {column.type}" for column in columns)
-    with duckdb.connect() as connection:
-        connection.execute(f"CREATE TABLE checked ({body})")
+    with _cursor() as cursor:
+        cursor.execute(f"CREATE TEMP TABLE checked ({body})")
         try:
-            return [str(kind) for kind in connection.sql(query).types]
+            return [str(kind) for kind in cursor.sql(query).types]
         except duckdb.CatalogException as error:
             if "Table with name" in str(error):
                 return None
             raise ValueError(_first_line(error)) from error
         except duckdb.Error as error:
             raise ValueError(_first_line(error)) from error
+
+
+def _cursor() -> duckdb.DuckDBPyConnection:
+    """A session of its own; opening a database for each of a hundred checks would be most of a start."""
+    return _database(os.getpid()).cursor()
+
+
+@cache
+def _database(_process: int) -> duckdb.DuckDBPyConnection:
+    """One empty database per process: a fork must not use its parent's."""
+    return duckdb.connect(config={"threads": 1})
 
 
 def _first_line(error: Exception) -> str:

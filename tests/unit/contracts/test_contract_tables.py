@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import duckdb
 import pytest
 
 from cogniforge_pipeline.contracts import (
+    Contract,
+    alter_table,
     audit,
     bad_rows,
     create_table,
@@ -19,6 +23,7 @@ from cogniforge_pipeline.contracts import (
     pandera_schema,
     quarantine_table,
 )
+from cogniforge_pipeline.contracts.sqlcheck import canonical_type
 from cogniforge_pipeline.sqltext import qualified
 
 FOLDER = Path(__file__).parents[3] / "contracts"
@@ -119,3 +124,48 @@ def test_statements_can_be_run_again(lake: duckdb.DuckDBPyConnection) -> None:
 def test_a_column_that_is_no_date_partitions_by_its_value(make_contract: Any) -> None:
     contract = make_contract("- {name: region, physicalType: VARCHAR, partitioned: true}")
     assert 'ALTER TABLE "lake"."shop"."orders" SET PARTITIONED BY ("region")' in create_table(contract)
+
+
+def _changing(*columns: tuple[str, str]) -> Contract:
+    contract = CONTRACTS["aiops.series"]
+    made = tuple(replace(contract.columns[0], name=name, type=canonical_type(kind)) for name, kind in columns)
+    return replace(contract, columns=made, table=f"changing_{len(columns)}", partition_column=None)
+
+
+def _shape(lake: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    return {name: kind for name, kind, *_ in lake.execute(f"DESCRIBE {table}").fetchall()}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value", "kept"),
+    [
+        ("INTEGER", "BIGINT", "7", 7),
+        ("FLOAT", "DOUBLE", "0.5", 0.5),
+        ("INTEGER", "DOUBLE", "7", 7.0),
+        ("DECIMAL(10,2)", "DECIMAL(12,2)", "1.25", Decimal("1.25")),
+        ("UTINYINT", "INTEGER", "200", 200),
+        ("INTEGER", "VARCHAR", "7", "7"),
+        ("VARCHAR", "INTEGER", "'seven'", None),
+        ("STRUCT(a INTEGER)", "STRUCT(a BIGINT, b VARCHAR)", "{'a': 1}", {"a": 1, "b": None}),
+        ("INTEGER[]", "BIGINT[]", "[1, 2]", [1, 2]),
+    ],
+)
+def test_a_changed_contract_alters_the_table_and_keeps_its_rows_and_older_snapshots(
+    lake: duckdb.DuckDBPyConnection, old: str, new: str, value: str, kept: Any
+) -> None:
+    before = _changing(("key", "INTEGER"), ("next_0", old), ("gone", "VARCHAR"))
+    target = "aiops.changing_3"
+    lake.execute(f"DROP TABLE IF EXISTS {target}")
+    for statement in create_table(before):
+        lake.execute(statement)
+    lake.execute(f"INSERT INTO {target} VALUES (1, {value}, 'x')")
+    [[snapshot]] = lake.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')").fetchall()
+    after = replace(_changing(("key", "INTEGER"), ("next_0", new), ("added", "DATE")), table=before.table)
+    lake.execute("BEGIN")
+    for statement in alter_table(after, _shape(lake, target)):
+        lake.execute(statement)
+    lake.execute("COMMIT")
+    assert _shape(lake, target) == {column.name: column.type for column in after.columns}
+    assert alter_table(after, _shape(lake, target)) == []
+    assert lake.execute(f"SELECT key, next_0, added FROM {target}").fetchall() == [(1, kept, None)]
+    assert lake.execute(f"SELECT gone FROM {target} AT (VERSION => {snapshot})").fetchall() == [("x",)]

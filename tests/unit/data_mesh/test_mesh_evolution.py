@@ -291,3 +291,23 @@ def test_of_versions_proposed_at_once_one_wins_and_all_decisions_are_kept(mesh: 
     assert len(decisions(mesh, "raced")) == 1 + 3 * 2
     assert versions(mesh, "raced") == sorted(row[1] for row in accepted)
     assert all(earlier[1] == later[0] for earlier, later in zip(accepted, accepted[1:], strict=False))
+
+
+def test_rows_of_a_contract_have_no_further_properties_unless_it_says_so(mesh: DataMeshService) -> None:
+    """As a table has no further columns: an optional property may come, and none may go."""
+    said_nothing = {
+        "type": "object",
+        "required": ["id"],
+        "properties": {"id": TEXT, "place": {"properties": {"x": TEXT}}},
+    }
+    mesh.create_data_contract(contract("rows", said_nothing))
+    grown = {**said_nothing, "properties": {**said_nothing["properties"], "phone": TEXT}}
+    assert mesh.evolve_contract_schema("rows", grown, "1.1.0").accepted
+    deeper = {**grown, "properties": {**grown["properties"], "place": {"properties": {"x": TEXT, "y": TEXT}}}}
+    assert mesh.evolve_contract_schema("rows", deeper, "1.2.0").accepted
+    refused = mesh.evolve_contract_schema("rows", said_nothing, "2.0.0")
+    assert [item.rule for item in refused.breaking][:1] == ["PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL"]
+    opened = {**said_nothing, "additionalProperties": True}
+    mesh.create_data_contract(contract("opened", opened))
+    found = mesh.evolve_contract_schema("opened", {**grown, "additionalProperties": True}, "1.1.0")
+    assert [item.rule for item in found.breaking] == ["PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL"]

@@ -13,7 +13,6 @@ from tests.support.tables import CONTRACTS
 
 
 def columns(text: str) -> set[tuple[str, str | None, str | None]]:
-    pytest.importorskip("sqlglot")
     found = column_edges([Query("aiops.service_health", text, ())], CONTRACTS)
     assert {edge.output_table for edge in found} <= {"aiops.service_health"}
     return {(edge.input_table, edge.input_column, edge.output_column) for edge in found}
@@ -78,12 +77,10 @@ SELECT s.service, p.metric AS reason FROM pairs AS p JOIN aiops.series AS s ON t
 
 
 def test_a_query_without_a_contract_has_no_edges_of_columns() -> None:
-    pytest.importorskip("sqlglot")
     assert column_edges([Query("mine.unknown", "SELECT service FROM aiops.series", ())], CONTRACTS) == []
 
 
 def test_the_columns_of_every_query_here_lead_to_tables_that_it_reads() -> None:
-    pytest.importorskip("sqlglot")
     queries = {query.name: query for query in packaged_queries() if query.name in CONTRACTS}
     found = column_edges(queries.values(), CONTRACTS)
     assert {edge.output_table for edge in found} == set(queries)
