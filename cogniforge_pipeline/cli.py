@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from cogniforge_pipeline.aiops import root_cause_commands
 from cogniforge_pipeline.data_mesh import commands as contract_commands
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.options import HomeOption, existing_home
@@ -32,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(slo_commands.app)
+app.add_typer(root_cause_commands.app)
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(canary_app, name="canary")
 app.add_typer(deploy_app, name="deploy")

@@ -5,8 +5,9 @@ Belongs here: the public names, each loaded when it is first asked for, so that 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cogniforge_pipeline.lazy import exports
 
 if TYPE_CHECKING:
     from cogniforge_pipeline.sre.canary import CanaryError, MetricJudgement, judge_metric
@@ -18,19 +19,6 @@ if TYPE_CHECKING:
     from cogniforge_pipeline.sre.risk_learn import RiskError
     from cogniforge_pipeline.sre.service import SREService, get_sre_service
     from cogniforge_pipeline.sre.service_types import Canary, Deployment, DeploymentRisk
-
-_NAMES = {
-    "canary": ("CanaryError", "MetricJudgement", "judge_metric"),
-    "canary_evidence": ("Counts", "Criterion", "Evidence", "Means"),
-    "canary_looks": ("Look", "Verdict", "judge_canary"),
-    "canary_score": ("CanaryScore", "score_canary"),
-    "model": ("SLI", "SLO", "DeploymentStrategy"),
-    "risk": ("Assessment", "Contribution", "RiskModel", "fit_risk"),
-    "risk_learn": ("RiskError",),
-    "service": ("SREService", "get_sre_service"),
-    "service_types": ("Canary", "Deployment", "DeploymentRisk"),
-}
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "SLI",
@@ -60,14 +48,17 @@ __all__ = [
     "score_canary",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "canary": ("CanaryError", "MetricJudgement", "judge_metric"),
+        "canary_evidence": ("Counts", "Criterion", "Evidence", "Means"),
+        "canary_looks": ("Look", "Verdict", "judge_canary"),
+        "canary_score": ("CanaryScore", "score_canary"),
+        "model": ("SLI", "SLO", "DeploymentStrategy"),
+        "risk": ("Assessment", "Contribution", "RiskModel", "fit_risk"),
+        "risk_learn": ("RiskError",),
+        "service": ("SREService", "get_sre_service"),
+        "service_types": ("Canary", "Deployment", "DeploymentRisk"),
+    },
+)

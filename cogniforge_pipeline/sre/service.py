@@ -6,19 +6,16 @@ Belongs here: one method for each thing that a user does, in the words of the AP
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from cogniforge_pipeline import written
 from cogniforge_pipeline.declarations import DeclarationsInvalid, declare
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.registry import declared, record
-from cogniforge_pipeline.settings import Settings, load_settings
+from cogniforge_pipeline.services import Service, shared
+from cogniforge_pipeline.settings import Settings
 from cogniforge_pipeline.sre import service_canaries, service_deployments, service_status
 from cogniforge_pipeline.sre.canary_evidence import Criterion
 from cogniforge_pipeline.sre.model import SLI, SLO, DeploymentStrategy
@@ -28,19 +25,15 @@ from cogniforge_pipeline.sre.resolve import resolve
 from cogniforge_pipeline.sre.service_types import Canary, Deployment, DeploymentRisk
 
 RUN_ID = "api"
-_opening = threading.Lock()
 
 
-class SREService:
+class SREService(Service):
     """Works on one home. Whatever a method writes is on disk when it returns; threads and processes may share a home.
 
     Every method raises LakeError where the lake cannot be read or written, and CogniforgeError for what it is given.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        settings.platform.mkdir(parents=True, exist_ok=True)
-        self.home = Home(settings, (OPENSLO_KIND,))
-        _ = self.home.lake, self.home.events  # opened here, where no other thread does
+    kinds = (OPENSLO_KIND,)
 
     def create_slo(self, slo: SLO) -> SLO:
         """Declares an objective, or the next version of it; unchanged, it stays as it is.
@@ -189,13 +182,7 @@ class SREService:
 
 def get_sre_service(settings: Settings | None = None) -> SREService:
     """This process's service for these settings, by default for the home that COGNIFORGE_HOME names; made if absent."""
-    with _opening:
-        return _shared(settings or load_settings(), os.getpid())
-
-
-@cache
-def _shared(settings: Settings, _process: int) -> SREService:
-    return SREService(settings)
+    return shared(SREService, settings)
 
 
 def _recorded(objectives: Mapping[str, Objective], sli: SLI) -> RecordedRows:

@@ -74,7 +74,8 @@ def _slos(cursor: Connection) -> Written:
         _refused_row(document, str(problem)) for document, problem in zip(slos.refused, slos.problems, strict=True)
     ]
     select = rows_sql(rows) if rows else None
-    return Written(SLOS, (REGISTRY,), _digest(select), lambda *_: [select] if select else [], idle=not select)
+    statements = [select] if select else []
+    return Written(SLOS, (REGISTRY,), _digest(select), lambda *_: statements, idle=not select, timeless=True)
 
 
 def _refused_row(document: SLODocument, problem: str) -> dict[str, object]:

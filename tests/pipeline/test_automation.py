@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from cogniforge_pipeline.contracts import Bounds, Rule
+from cogniforge_pipeline.data_mesh import evolution
 from cogniforge_pipeline.metadata import CHANGED_TAG
 from cogniforge_pipeline.sensors import FACTS, INGEST
 from cogniforge_pipeline.sre.tables import TOLD
@@ -18,10 +19,14 @@ SCORES = dg.AssetKey(["aiops", "anomaly_scores"])
 REPORT = dg.AssetKey(["reports", "duckdb"])
 BUDGETS = {dg.AssetKey(["sre", name]) for name in ("alerts", "error_budgets", "slo_reports", "release_gates")}
 GATES = dg.AssetKey(["sre", "release_gates"])
-DECLARED = {dg.AssetKey(["sre", "slos"])}
+DECLARED = {
+    dg.AssetKey(["sre", "slos"]),
+    *(dg.AssetKey(["data_mesh", name]) for name in ("contexts", "governance_findings", "products")),
+}
+OF_ALL = {dg.AssetKey(["data_mesh", name]) for name in ("lineage", "quality_trends", "sla_status")}
 LOGS = {
     *(dg.AssetKey(["data_mesh", name]) for name in ("events", "materializations", "quality_metrics")),
-    *(dg.AssetKey(table.split(".")) for table in TOLD),
+    *(dg.AssetKey(table.split(".")) for table in (*TOLD, *evolution.TOLD)),
 }
 DAY = {
     "dagster/asset_partition_range_start": "2026-03-01",
@@ -73,7 +78,7 @@ def materialized(works, key: dg.AssetKey, partition: str | None = None) -> None:
 
 def test_a_new_home_is_asked_for_everything_that_decides_once(works):
     look = Looks(works)
-    assert look() == {HEALTH, REPORT, *DECLARED, *BUDGETS, *LOGS}
+    assert look() == {HEALTH, REPORT, *DECLARED, *OF_ALL, *BUDGETS, *LOGS}
     assert look() == set(), "what failed or waits is not asked for again and again"
 
 
