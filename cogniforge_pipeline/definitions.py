@@ -12,15 +12,21 @@ from cogniforge_pipeline import sensors
 from cogniforge_pipeline.aiops import assets as aiops_assets
 from cogniforge_pipeline.aiops import plots as aiops_plots
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
+from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
 from cogniforge_pipeline.data_mesh import assets as mesh_assets
+from cogniforge_pipeline.data_mesh import evolution, registration
+from cogniforge_pipeline.data_mesh import plots as mesh_plots
+from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
+from cogniforge_pipeline.data_mesh.openlineage import column_origins
 from cogniforge_pipeline.executors import executor
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import maintain
 from cogniforge_pipeline.metadata import PHASE_TAG
 from cogniforge_pipeline.reports import assets as report_assets
-from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
+from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST, REPORTS
 from cogniforge_pipeline.settings import Settings, load_settings
+from cogniforge_pipeline.source_assets import source_assets
 from cogniforge_pipeline.sources.declared import SOURCE_KIND
 from cogniforge_pipeline.sql_assets import sql_assets
 from cogniforge_pipeline.sre import announcements as sre_announcements
@@ -35,7 +41,17 @@ KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_K
 
 def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known."""
-    return Home(settings, KINDS, sre_tables.computed(), sre_announcements.ANNOUNCERS)
+    mesh = mesh_tables.computed(lambda: home.contracts, lambda: (*home.queries.values(), *home.views.values()))
+    announcers = {**sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
+    home = Home(
+        settings,
+        KINDS,
+        [*sre_tables.computed(), *mesh],
+        announcers,
+        registration.admit,
+        lambda query: column_origins(query, home.contracts, settings.state),
+    )
+    return home
 
 
 @dg.definitions
@@ -46,30 +62,40 @@ def defs() -> dg.Definitions:
 
 def build_definitions(home: Home) -> dg.Definitions:
     """Everything that runs on this home. Raises CogniforgeError when a query or a contract is invalid."""
+    filled = source_assets(home)
     made = [
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
-        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS}),
-        *written_assets(home, sre_tables.TOLD),
+        *filled,
+        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
+        *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD)),
     ]
-    made += report_assets.assets(home, {".".join(key.path) for asset in made for key in asset.keys})
+    tables = {_table(key) for asset in made for key in asset.keys}
+    made += report_assets.assets(home, tables)
     by_day = [asset for asset in made if asset.partitions_def]
-    inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")]
+    inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")] + filled
     events = [asset for asset in made if asset.op.name == "data_mesh__events"]
-    rest = [asset for asset in made if asset not in by_day and asset not in inputs]
+    last = (*mesh_tables.AFTER_ALL, "reports.duckdb")
+    reports = [asset for asset in made if not {_table(key) for key in asset.keys}.isdisjoint(last)]
+    rest = [asset for asset in made if asset not in (*by_day, *inputs, *reports)]
     jobs = [
         _job(INGEST, [*inputs, *events], "Read what is new from all sources, and what was told since."),
         _job(FACTS, by_day, "Compute the days that new data touched."),
-        _job(DECISIONS, rest, "Decide, and publish what others read."),
+        _job(DECISIONS, rest, "Decide."),
+        _job(REPORTS, reports, "Measure what was published, and copy it for others to read."),
     ]
     return dg.Definitions(
-        assets=made,
+        assets=[*made, *report_assets.on_request(home, tables)],
         jobs=[*jobs, _maintenance(home)],
         schedules=sensors.schedules(home),
         sensors=sensors.sensors(home),
         executor=executor(home.settings),
         loggers={"console": _console()},
     )
+
+
+def _table(key: dg.AssetKey) -> str:
+    return ".".join(key.path)
 
 
 def _job(phase: str, assets: Sequence[dg.AssetsDefinition], description: str) -> UnresolvedAssetJobDefinition:

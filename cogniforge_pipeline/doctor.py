@@ -85,7 +85,8 @@ def _extensions(home: Home) -> Iterator[Finding]:
 
 
 def _contracts(home: Home) -> Iterator[Finding]:
-    yield Finding("contracts", "ok", f"{len(home.contracts)} tables, {len(home.queries)} of them by SQL")
+    filled = f", {len(home.products.sources)} from files" if home.products.sources else ""
+    yield Finding("contracts", "ok", f"{len(home.contracts)} tables, {len(home.queries)} of them by SQL{filled}")
 
 
 def _declarations(home: Home) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.declarations import Kind, Platform, load_platform
 from cogniforge_pipeline.events import EventLog, NewEvent
 from cogniforge_pipeline.lake import Connection, Lake
+from cogniforge_pipeline.openlineage import ColumnOrigins, Emitter
 from cogniforge_pipeline.products import Products, load_products
 from cogniforge_pipeline.queries import Query, load_queries
 from cogniforge_pipeline.recipes import Computed, Recipe
@@ -24,6 +25,7 @@ from cogniforge_pipeline.settings import Settings, packaged
 
 LEDGER = "aiops.ingest_ledger"
 Announcer = Callable[[Connection], Iterable[NewEvent]]
+Gate = Callable[["Home", Contract, str], None]
 
 
 @cache
@@ -40,8 +42,10 @@ def _queries(folder: Path) -> Mapping[str, Query]:
 class Home:
     """Opens lazily: a command that needs no lake attaches none.
 
-    `kinds` are all kinds of declarations there are, `computed` the tables whose statements the domains write, and
-    `announcers` give the events that a table has to tell once it is published.
+    `kinds` are all kinds of declarations there are, `computed` the tables whose statements the domains write,
+    `announcers` give the events that a table has to tell once it is published, and the `gate` lets a contract of the
+    user's in (or raises) before its table is made. With `origins`, OpenLineage events also say which columns a query's
+    columns are computed from.
     """
 
     def __init__(
@@ -50,11 +54,15 @@ class Home:
         kinds: Iterable[Kind[Any]],
         computed: Iterable[Computed] = (),
         announcers: Mapping[str, Announcer] | None = None,
+        gate: Gate | None = None,
+        origins: ColumnOrigins | None = None,
     ) -> None:
         self.settings = settings
         self.kinds = tuple(kinds)
         self.computed = {table.name: table for table in computed}
         self.announcers = dict(announcers or {})
+        self.gate = gate
+        self.origins = origins
         self.progress: Callable[[str, int, int], None] | None = None
 
     @cached_property
@@ -81,9 +89,14 @@ class Home:
 
     @cached_property
     def lake(self) -> Lake:
-        """The lake with all tables of the contracts and all views in it. Raises LakeError."""
+        """The lake with all tables of the contracts and all views in it; what is published is told as OpenLineage events.
+
+        Raises LakeError.
+        """
         lake = Lake.of(self.settings)
         publish.prepare(lake, list(self.contracts.values()), self.views)
+        if self.settings.openlineage and (lake.listener is None or self.origins):
+            lake.listener = Emitter(self.settings, lambda: self.queries, self.origins)
         return lake
 
     def platform(self) -> Platform:
@@ -95,6 +108,11 @@ class Home:
         """Tells what a table that was just published has to tell; what was told before is not told again."""
         if table in self.announcers:
             self.events.publish_many(self.announcers[table](self.lake.cursor()))
+
+    def admit(self, table: str, run_id: str) -> None:
+        """Lets the contract of a table in before it is made. Raises what the gate raises."""
+        if self.gate and table in self.products.contracts:
+            self.gate(self, self.contracts[table], run_id)
 
     def recipe(self, table: str, cursor: Connection) -> Recipe:
         """How a table's rows are computed, by its SQL file or by what is declared now."""

@@ -95,8 +95,11 @@ def plan_days(
     return Plan({name: now.get(name, 0) for name in inputs}, version, chosen, bool(chosen), reason, as_of)
 
 
-def plan_decision(cursor: Connection, table: str, inputs: Sequence[str], *, code: str, request: Request) -> Plan:
-    """Whether a decision must be made again: an input, its definition or `as_of` is another one than last time."""
+def plan_decision(
+    cursor: Connection, table: str, inputs: Sequence[str], *, code: str, request: Request, timeless: bool = False
+) -> Plan:
+    """Whether a decision must be made again: an input, its definition or, unless it is `timeless`, `as_of` is another
+    one than last time."""
     entry = publish.last(cursor, table)  # first: whoever publishes after this makes our result superseded
     as_of = request.moment()
     now = publish.versions(cursor)
@@ -114,7 +117,7 @@ def plan_decision(cursor: Connection, table: str, inputs: Sequence[str], *, code
         return plan(True, "the definition changed")
     if entry["inputs"] != current:
         return plan(True, "an input changed")
-    if entry["as_of"] != as_of:
+    if entry["as_of"] != as_of and not timeless:
         return plan(True, "another as_of")
     return plan(False, "nothing new")
 
@@ -179,7 +182,7 @@ def materialize_recipe(
                 request=request,
                 ahead=recipe.ahead,
             )
-        return plan_decision(cursor, recipe.name, list(has_days), code=code, request=request)
+        return plan_decision(cursor, recipe.name, list(has_days), code=code, request=request, timeless=recipe.timeless)
 
     def selects(cursor: Connection, plan: Plan) -> list[str]:
         if contract.partition_column:
@@ -247,7 +250,8 @@ def stale_decisions(home: Home, request: Request) -> set[str]:
             stale.add(name)
         elif not _rests(cursor, recipe):
             code = code_version(home.contracts[name], recipe.digest)
-            if plan_decision(cursor, name, recipe.inputs, code=code, request=request).stale:
+            timeless = recipe.timeless
+            if plan_decision(cursor, name, recipe.inputs, code=code, request=request, timeless=timeless).stale:
                 stale.add(name)
     return stale
 

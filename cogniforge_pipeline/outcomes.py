@@ -6,19 +6,22 @@ Belongs here: translation of publications into Dagster's values. Does not: compu
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
+from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Audit, Contract, Rule
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import Outcome, Plan
 from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.metadata import blocks
-from cogniforge_pipeline.publish import AuditFailed, Publication, midnight, quarantine_of
+from cogniforge_pipeline.publish import Attempt, AuditFailed, Publication, midnight, quarantine_of
+from cogniforge_pipeline.sources.points import Refusal
 from cogniforge_pipeline.sqltext import ident, literal, qualified
 
 PREVIEW_ROWS = 10
@@ -43,12 +46,40 @@ def report(
 
     A broken table rule becomes failed checks, an event and a failed step; nothing was published then.
     """
+    started = datetime.now(UTC)
     try:
         outcome = work()
     except AuditFailed as error:
         yield from failed(home, error)
         raise dg.Failure(str(error), allow_retries=False) from error
+    except Exception as error:
+        publish.tell(home.lake, Attempt(contract, context.run.run_id, started, datetime.now(UTC), error=error))
+        raise
     yield from results(context, home, contract, outcome.publication, outcome.plan, plot=plot)
+
+
+def announce_refused(home: Home, refused: Iterable[Refusal]) -> None:
+    """Publishes an event for each file or window that could not be read, once however often it is told."""
+    for refusal in refused:
+        home.events.publish(
+            "file.refused",
+            {"source": refusal.source, "item": refusal.item, "reason": refusal.reason, "hint": refusal.hint},
+            source=f"/cogniforge/sources/{refusal.source}",
+            subject=refusal.item,
+            id=f"{refusal.item}:{refusal.fingerprint}",
+        )
+
+
+def in_all(published: Sequence[Publication]) -> Publication | None:
+    """The last publication of several batches, with the rows and days of all of them; None of none."""
+    if not published:
+        return None
+    return replace(
+        published[-1],
+        rows=sum(p.rows for p in published),
+        quarantined=sum(p.quarantined for p in published),
+        days=tuple(sorted({day for p in published for day in p.days})),
+    )
 
 
 def failed(home: Home, error: AuditFailed) -> Iterator[dg.AssetCheckResult]:

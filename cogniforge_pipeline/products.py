@@ -1,27 +1,32 @@
-"""The user's own data products: a contract and a SQL file in the platform folder become a table, with no Python.
+"""The user's own data products: a contract, and what makes the rows, become a table with no Python.
 
     platform/contracts/<schema>/<table>.yaml     ODCS v3
-    platform/sql/<schema>/<table>.sql            as the files of `sql/`, see `queries.py`
+    platform/sql/<schema>/<table>.sql            as the files of `sql/`, see `queries.py`; or
+    platform/sources/*.yaml                      a source of type `table` that names the table: its rows come from files
 
-Belongs here: reading both, and what keeps a product out. Does not: making the table (`increments.py`), comparing a
-contract with its earlier versions.
+Belongs here: reading them, and what keeps a product out. Does not: making the table (`increments.py`,
+`sources/landed.py`), comparing a contract with its earlier versions.
 
 One wrong product never keeps out another one, nor any table of the package.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TypeVar
 
 from cogniforge_pipeline.contracts import Contract, ContractError, load_contract
-from cogniforge_pipeline.declarations import Problem
+from cogniforge_pipeline.declarations import Declaration, Problem, load_platform
+from cogniforge_pipeline.declarations.validate import did_you_mean
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.queries import Query, QueryInvalid, check_inputs, load_query
+from cogniforge_pipeline.sources.declared import SOURCE_KIND, DeclaredSource
+from cogniforge_pipeline.sources.model import TableSource
 from cogniforge_pipeline.sqltext import RESERVED_SCHEMAS
 
 T = TypeVar("T", Contract, Query)
@@ -33,6 +38,7 @@ class Products:
 
     contracts: Mapping[str, Contract]
     queries: Mapping[str, Query]
+    sources: Mapping[str, TableSource]
     problems: tuple[Problem, ...]
 
 
@@ -47,16 +53,20 @@ def load_products(platform: Path, known: Mapping[str, Contract]) -> Products:
         if not (platform / "contracts" / f"{place}.yaml").exists():  # a wrong one was told of
             problems.append(Problem(f"sql/{place}.sql", "it has no contract", f"write contracts/{place}.yaml"))
         del queries[name]
-    for name in sorted(contracts.keys() - queries.keys()):
+    declared = load_platform(platform, [SOURCE_KIND]).of(SOURCE_KIND)
+    sources = _fillers(platform, declared, contracts, taken, problems)
+    named = {source.table for source in (d.model.root for d in declared) if isinstance(source, TableSource)}
+    for name in sorted(contracts.keys() - queries.keys() - sources.keys()):
         place = name.replace(".", "/")
-        if not (platform / "sql" / f"{place}.sql").exists():
-            problems.append(Problem(f"contracts/{place}.yaml", "nothing makes this table", f"write sql/{place}.sql"))
+        if name not in named and not (platform / "sql" / f"{place}.sql").exists():
+            hint = f"write sql/{place}.sql, or a source of type table with `table: {name}`"
+            problems.append(Problem(f"contracts/{place}.yaml", "nothing makes this table", hint))
         del contracts[name]
     while wrong := next(_unusable(queries, {*known, *contracts}), None):
         name, problem = wrong
         problems.append(problem)
         del queries[name], contracts[name]
-    return Products(contracts, queries, tuple(problems))
+    return Products(contracts, queries, sources, tuple(problems))
 
 
 def _read(
@@ -87,6 +97,50 @@ def _read(
                 yield name, found
             else:
                 problems.append(Problem(shown, f"it is named {found.name}, its path says {name}", "make them equal"))
+
+
+def _fillers(
+    platform: Path,
+    declared: Iterable[Declaration[DeclaredSource]],
+    contracts: Mapping[str, Contract],
+    taken: Collection[str],
+    problems: list[Problem],
+) -> dict[str, TableSource]:
+    """The sources that fill a table, by table."""
+    fillers: dict[str, TableSource] = {}
+    places: dict[str, str] = {}
+    for declaration in declared:
+        source = declaration.model.root
+        if not isinstance(source, TableSource):
+            continue
+        name, place = source.table, source.table.replace(".", "/")
+        schema = name.partition(".")[0]
+        columns = {column.name for column in contracts[name].columns} if name in contracts else set()
+        wrong: list[tuple[str, str, str]] = []
+        if schema in taken:
+            wrong.append((f"the schema {schema} is not free", "choose another one for your products", "table"))
+        elif name not in contracts:
+            if not (platform / "contracts" / f"{place}.yaml").exists():  # a wrong one was told of
+                near = difflib.get_close_matches(name, contracts, 1, cutoff=0.8)
+                hint = f"did you mean {near[0]}?" if near else f"write contracts/{place}.yaml"
+                wrong.append((f"the table {name} has no contract", hint, "table"))
+        elif (platform / "sql" / f"{place}.sql").exists():
+            wrong.append((f"sql/{place}.sql makes {name}, too", "remove one of them", "table"))
+        elif name in places:
+            hint = "name all folders in the `path` of one source"
+            wrong.append((f"{places[name]} fills {name}, too", hint, "table"))
+        else:
+            wrong += [
+                (f"{name} has no column {column!r}", did_you_mean(column, columns, "columns"), f"columns.{column}")
+                for column in sorted(source.columns.keys() - columns)
+            ]
+        if wrong:
+            shown = declaration.path or ""
+            problems += [Problem(shown, message, hint, declaration.line, where=at) for message, hint, at in wrong]
+        elif name in contracts:
+            fillers[name] = source
+            places[name] = f"{declaration.path}:{declaration.line}"
+    return fillers
 
 
 def _unusable(queries: Mapping[str, Query], known: set[str]) -> Iterator[tuple[str, Problem]]:

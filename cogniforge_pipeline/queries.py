@@ -47,6 +47,7 @@ class Query:
     lookback: int = 0
     ahead: ClassVar[int] = 0
     idle: ClassVar[bool] = False
+    timeless: ClassVar[bool] = False
 
     @property
     def parameters(self) -> frozenset[str]:

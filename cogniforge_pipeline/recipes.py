@@ -22,7 +22,7 @@ class Recipe(Protocol):
     `inputs` are the tables read. `digest` changes when the meaning may have changed. `lookback` says how many earlier
     days the rows of a day depend on. With `ahead` 1 a day's data may give rows of the next day too, which is then computed
     with it. `idle` says that there would be no rows whatever the inputs hold, because nothing
-    is declared: such a table is left alone once it is empty.
+    is declared: such a table is left alone once it is empty. `timeless` says that the rows do not depend on `as_of`.
     """
 
     @property
@@ -37,6 +37,8 @@ class Recipe(Protocol):
     def ahead(self) -> int: ...
     @property
     def idle(self) -> bool: ...
+    @property
+    def timeless(self) -> bool: ...
     def selects(self, cursor: Connection, start: datetime, end: datetime) -> Sequence[str]:
         """SELECTs whose rows together are those of the days from `start` to before `end`, both midnights in UTC; of a
         table without days, those at `end`."""
@@ -53,6 +55,7 @@ class Written:
     lookback: int = 0
     ahead: int = 0
     idle: bool = False
+    timeless: bool = False
 
     def selects(self, cursor: Connection, start: datetime, end: datetime) -> Sequence[str]:
         return self.statements(cursor, start, end)

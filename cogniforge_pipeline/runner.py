@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,11 +23,11 @@ from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import Request, all_spans, fact_spans, stale_decisions
 from cogniforge_pipeline.reports.export import FILE
-from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
+from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST, REPORTS
 from cogniforge_pipeline.settings import Settings, packaged
 from cogniforge_pipeline.written_assets import shown_version
 
-REPORTS = (dg.AssetKey(["reports", "duckdb"]),)
+EXPORTED = dg.AssetKey(["reports", "duckdb"])
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -95,12 +95,9 @@ def run(
         tags[metadata.AS_OF_TAG] = as_of.isoformat()
     with instance_of(home.settings) as instance:
 
-        def phase(name: str, extra: Mapping[str, str]) -> None:
+        def phase(name: str, extra: Mapping[str, str], resting: Collection[dg.AssetKey] = ()) -> None:
             job = definitions.resolve_job_def(name)
-            held_back = _downstream(graph, made_by, report)
-            if name == DECISIONS and select is None and not full_refresh:
-                with home.lake.explained():
-                    held_back |= _unchanged(home, instance, graph, as_of)
+            held_back = _downstream(graph, made_by, report).union(resting)
             keys = [key for key in job.asset_layer.executable_asset_keys if key in wanted - held_back]
             if keys:
                 _execute(home, job, instance, keys, {**tags, **extra}, report, listener, verbose)
@@ -110,7 +107,12 @@ def run(
             spans = all_spans(home) if full_refresh else fact_spans(home)
         for span in spans:
             phase(FACTS, metadata.range_tags(span, only_changed=not full_refresh))
-        phase(DECISIONS, {})
+        resting: set[dg.AssetKey] = set()
+        if select is None and not full_refresh:
+            with home.lake.explained():
+                resting = _unchanged(home, instance, graph, as_of)
+        for name in (DECISIONS, REPORTS):
+            phase(name, {}, resting)
     return report
 
 
@@ -140,7 +142,7 @@ def _unchanged(
             if "version" in shown and shown["version"].value == shown_version(versions, table):
                 resting.add(key)
     if (home.settings.reports / FILE).exists():
-        resting |= {key for key in REPORTS if graph.get(key).parent_keys <= resting}
+        resting |= {key for key in (EXPORTED,) if graph.get(key).parent_keys <= resting}
     return resting
 
 

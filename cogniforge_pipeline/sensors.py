@@ -19,11 +19,12 @@ from cogniforge_pipeline import metadata
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import fact_spans
 from cogniforge_pipeline.metadata import PHASE_TAG
-from cogniforge_pipeline.sources import reader
+from cogniforge_pipeline.sources import Reader, reader
 from cogniforge_pipeline.sources.declared import sources_of
 from cogniforge_pipeline.sources.ingest import ledger_of
+from cogniforge_pipeline.sources.table_reader import TableReader
 
-INGEST, FACTS, DECISIONS = "ingest", "facts", "decisions"
+INGEST, FACTS, DECISIONS, REPORTS = "ingest", "facts", "decisions", "reports"
 SECONDS = 5
 DECISION_SECONDS = 15
 """Sensors look often; decisions less so, for facts that are about to be computed should be there first."""
@@ -108,11 +109,15 @@ def _news(home: Home) -> bool:
     """Whether a run would find anything to read."""
     cursor = home.lake.cursor()
     root = home.settings.home
-    for source in sources_of(home.platform()):
-        planned = reader(source, home=root, base=root).plan(ledger_of(cursor, source.name), datetime.now(UTC))
-        if next(iter(planned), None) is not None:
-            return True
-    return False
+    readers: list[tuple[str, Reader | TableReader]] = [
+        (source.name, reader(source, home=root, base=root)) for source in sources_of(home.platform())
+    ]
+    readers += [
+        (source.name, TableReader(source, home.contracts[table], home=root, base=root))
+        for table, source in home.products.sources.items()
+    ]
+    plans = (each.plan(ledger_of(cursor, name), datetime.now(UTC)) for name, each in readers)
+    return any(next(iter(plan), None) is not None for plan in plans)
 
 
 def _changed_days(home: Home) -> dg.SensorDefinition:
@@ -151,7 +156,7 @@ def at_work(instance: dg.DagsterInstance) -> dg.DagsterRun | None:
     A run whose process is gone (killed, or the machine was switched off) is marked as failed first: nobody else would,
     and everything that waits for it would wait forever.
     """
-    phases = {PHASE_TAG: [INGEST, FACTS, DECISIONS]}
+    phases = {PHASE_TAG: [INGEST, FACTS, DECISIONS, REPORTS]}
     for run in instance.get_runs(dg.RunsFilter(statuses=[*_WORKING, *_WAITING], tags=phases)):
         if run.status not in _WORKING or _alive(instance, run):
             return run

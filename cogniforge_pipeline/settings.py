@@ -22,6 +22,7 @@ from cogniforge_pipeline.errors import CogniforgeError
 EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
 FIRST_DAY = date(1970, 1, 1)
 PASSWORD = "COGNIFORGE_CATALOG_PASSWORD"
+OPENLINEAGE = "COGNIFORGE_OPENLINEAGE"
 
 _SECRET_S3 = {
     "KEY_ID": "AWS_ACCESS_KEY_ID",
@@ -34,6 +35,18 @@ _CHECKOUT = _PACKAGE.parent
 
 
 @dataclass(frozen=True)
+class OpenLineage:
+    """Where OpenLineage events go besides the file in the home: `url` is the server's address without `/api/v1/lineage`.
+
+    `namespace` is that of the jobs; homes that send to one server need one each.
+    """
+
+    url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    namespace: str = "cogniforge"
+
+
+@dataclass(frozen=True)
 class Settings:
     """One installation.
 
@@ -42,7 +55,7 @@ class Settings:
     an `s3://bucket/prefix`. `executor` is one of EXECUTORS, `executor_config` is Dagster's configuration of it.
     `memory_limit` is a DuckDB size such as `4GB`, `threads` the DuckDB threads of one process; None leaves DuckDB's
     default. `first_day` is the first UTC day that facts may have. `s3` holds the parameters of a DuckDB S3 secret
-    (KEY_ID, SECRET, SESSION_TOKEN, ENDPOINT, REGION, URL_STYLE, USE_SSL).
+    (KEY_ID, SECRET, SESSION_TOKEN, ENDPOINT, REGION, URL_STYLE, USE_SSL). `openlineage` is None where no events are wanted.
     """
 
     home: Path
@@ -55,6 +68,7 @@ class Settings:
     executor_config: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
     password: str | None = field(default=None, repr=False)
     s3: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    openlineage: OpenLineage | None = OpenLineage()
 
     @property
     def platform(self) -> Path:
@@ -104,11 +118,12 @@ class Settings:
             chosen[PASSWORD] = self.password
         if self.executor_config:
             chosen["COGNIFORGE_EXECUTOR_CONFIG"] = json.dumps(self.executor_config)
-        return chosen
+        return chosen | _lineage_environment(self.openlineage)
 
     def redact(self, text: str) -> str:
-        """The text without the password and the S3 keys, in case another library's message holds them."""
-        for secret in (self.password, *(self.s3.get(key) for key in _SECRET_S3)):
+        """The text without passwords and keys, in case another library's message holds them."""
+        api_key = self.openlineage.api_key if self.openlineage else None
+        for secret in (self.password, api_key, *(self.s3.get(key) for key in _SECRET_S3)):
             for form in {secret, quote(secret, safe="")} if secret else ():
                 text = text.replace(form, "***")
         return text
@@ -153,6 +168,7 @@ def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | N
         first_day=_day(env, "COGNIFORGE_FIRST_DAY"),
         password=password or env.get(PASSWORD) or None,
         s3=_s3(env),
+        openlineage=_openlineage(env),
     )
 
 
@@ -205,6 +221,35 @@ def _postgres(text: str) -> tuple[str, str | None]:
         )
     password = parameters.pop("password", None)
     return f"postgres:{conninfo.render(parameters)}", password
+
+
+def _openlineage(env: Mapping[str, str]) -> OpenLineage | None:
+    word = env.get(OPENLINEAGE) or "on"
+    if word not in ("on", "off"):
+        raise CogniforgeError(f"{OPENLINEAGE}: expected on or off, got {word!r}")
+    url = env.get(f"{OPENLINEAGE}_URL") or None
+    if url and not re.match(r"https?://[^/@\s]+(/[^@\s?#]*)?$", url):
+        raise CogniforgeError(
+            f"{OPENLINEAGE}_URL: expected http(s)://<host>:<port>",
+            f"the server's address without /api/v1/lineage; a key goes into {OPENLINEAGE}_API_KEY",
+        )
+    default = OpenLineage()
+    return (
+        OpenLineage(
+            url.removesuffix("/").removesuffix("/api/v1/lineage") if url else None,
+            env.get(f"{OPENLINEAGE}_API_KEY") or None,
+            env.get(f"{OPENLINEAGE}_NAMESPACE") or default.namespace,
+        )
+        if word == "on"
+        else None
+    )
+
+
+def _lineage_environment(chosen: OpenLineage | None) -> dict[str, str]:
+    if chosen is None:
+        return {OPENLINEAGE: "off"}
+    named = {"URL": chosen.url, "API_KEY": chosen.api_key, "NAMESPACE": chosen.namespace}
+    return {f"{OPENLINEAGE}_{name}": value for name, value in named.items() if value}
 
 
 def _s3(env: Mapping[str, str]) -> dict[str, str]:

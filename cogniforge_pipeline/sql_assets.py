@@ -56,6 +56,7 @@ def _asset(home: Home, table: Query | Computed, contract: Contract, plot: outcom
         wanted = metadata.request(context, home)
 
         def work() -> Outcome:
+            home.admit(table.name, wanted.run_id)
             recipe = home.recipe(table.name, home.lake.cursor())
             outcome = materialize_recipe(home.lake, contract, recipe, home.facts(recipe), wanted)
             if outcome.publication:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 
 RESERVED_SCHEMAS = frozenset(
-    ("information_schema", "main", "pg_catalog", "quarantine", "reports", "temp", "system", "lake")
+    ("information_schema", "main", "pg_catalog", "quarantine", "landed", "reports", "temp", "system", "lake")
 )
 """Schemas that no product may have, beside those of the package."""
 

@@ -17,9 +17,11 @@ Keep this folder in git. Every file is checked by `cogniforge doctor`, which nam
 
 | file | declares |
 | --- | --- |
-| `sources/*.yaml` | where telemetry comes from: files, OTLP, Prometheus, this host |
+| `sources/*.yaml` | where telemetry comes from: files, OTLP, Prometheus, this host; and which files fill tables of yours |
 | `topology.yaml` | services and what they depend on |
 | `slos/*.yaml` | service level objectives (OpenSLO v1) |
+| `contracts/<schema>/<table>.yaml` | columns and rules of a table of yours (ODCS v3) |
+| `sql/<schema>/<table>.sql` | the SELECT that makes such a table, unless files fill it |
 
 Files dropped into `../landing/` (CSV, Parquet or JSON Lines with the columns `timestamp`, `service`, `metric` and
 `value`) are read without any declaration.
@@ -40,6 +42,15 @@ type: host
 # service: "{parent}"        # the file's folder
 # metric: "{stem}"           # the file's name
 # timezone: Europe/Berlin    # of times that have no offset
+
+# --- a table of your own from files, checked against contracts/shop/orders.yaml; a changed file replaces its rows
+# name: orders
+# type: table
+# table: shop.orders
+# path: landing/orders/**
+# columns: {order_id: id}    # the contract's column: its name in the files, where they differ
+# timezone: Europe/Berlin    # of times that have no offset
+# mode: append               # or replace: the newest file is the whole table, such as a nightly dump
 
 # --- OTLP/JSON, as the OpenTelemetry Collector's file exporter writes it
 # name: otel

@@ -91,6 +91,7 @@ def show(console: Console, home: Home, report: Report) -> None:
         _budgets(console, home)
     else:
         console.print("No telemetry yet: declare a source in platform/sources, or drop a file into landing/.")
+    _findings(console, home)
     _failures(console, report)
     root = escape(str(home.settings.home))
     console.print(f"\n[bold]Look[/]    cogniforge ui --home {root}")
@@ -120,6 +121,25 @@ def _anomalies(console: Console, home: Home, as_of: datetime) -> None:
     for service, metric, since, buckets, score in rows:
         table.add_row(escape(service), escape(metric), f"{since:%m-%d %H:%M}", str(buckets), f"{score:.1f}")
     console.print(table)
+
+
+def _findings(console: Console, home: Home) -> None:
+    rows = (
+        home.lake.cursor()
+        .execute(
+            "SELECT product_id, policy, reason, count(*) OVER () FROM data_mesh.governance_findings "
+            f"WHERE status = 'failed' ORDER BY product_id, policy, rule LIMIT {SHOWN}"
+        )
+        .fetchall()
+    )
+    if not rows:
+        return
+    table = Table("product", "policy", "why", title="Products that break a policy")
+    for product, policy, reason, _ in rows:
+        table.add_row(escape(product), escape(policy), escape(reason))
+    console.print(table)
+    if rows[0][3] > len(rows):
+        console.print(f"[dim]and {rows[0][3] - len(rows)} more[/]")
 
 
 def _budgets(console: Console, home: Home) -> None:

@@ -3,16 +3,13 @@
 Belongs here: thin wiring. Does not: reading (`sources`), mathematics.
 """
 
-from collections.abc import Iterable
-
 import dagster as dg
 
 from cogniforge_pipeline import metadata, outcomes
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.publish import AuditFailed, Publication, quarantine_of
+from cogniforge_pipeline.publish import AuditFailed, quarantine_of
 from cogniforge_pipeline.sources.declared import sources_of
 from cogniforge_pipeline.sources.ingest import LEDGER, SERIES, TELEMETRY, Totals, ingest
-from cogniforge_pipeline.sources.points import Refusal
 from cogniforge_pipeline.sqltext import literal
 
 INGESTED = (SERIES, TELEMETRY, LEDGER)
@@ -59,7 +56,7 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
             raise dg.Failure(str(error), allow_retries=False) from error
         for notice in totals.notices:
             context.log.warning(notice)
-        _announce(home, totals.refused)
+        outcomes.announce_refused(home, totals.refused)
         if totals.items:
             yield _items_readable(totals, home)
             yield _rows_readable(totals, home, context.run.run_id)
@@ -71,21 +68,10 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
         for contract in contracts:
             if dg.AssetKey(contract.key) not in context.selected_asset_keys:
                 continue
-            published = totals.publications.get(contract.name)
-            yield from outcomes.results(context, home, contract, _sum(published) if published else None, None)
+            published = outcomes.in_all(totals.publications.get(contract.name, []))
+            yield from outcomes.results(context, home, contract, published, None)
 
     return [aiops__ingest]
-
-
-def _announce(home: Home, refused: Iterable[Refusal]) -> None:
-    for refusal in refused:
-        home.events.publish(
-            "file.refused",
-            {"source": refusal.source, "item": refusal.item, "reason": refusal.reason, "hint": refusal.hint},
-            source=f"/cogniforge/sources/{refusal.source}",
-            subject=refusal.item,
-            id=f"{refusal.item}:{refusal.fingerprint}",
-        )
 
 
 def _items_readable(totals: Totals, home: Home) -> dg.AssetCheckResult:
@@ -118,18 +104,4 @@ def _rows_readable(totals: Totals, home: Home, run_id: str) -> dg.AssetCheckResu
             "message": f"{aside} rows were set aside" if aside else "none was set aside",
             **({"see": dg.MetadataValue.md(f"```sql\n{query}\n```")} if aside else {}),
         },
-    )
-
-
-def _sum(published: list[Publication]) -> Publication:
-    """The last publication of one ingestion, with the rows and days of all of its batches."""
-    newest = published[-1]
-    return Publication(
-        newest.table,
-        newest.version,
-        newest.snapshot,
-        sum(p.rows for p in published),
-        sum(p.quarantined for p in published),
-        tuple(sorted({day for p in published for day in p.days})),
-        newest.audit,
     )

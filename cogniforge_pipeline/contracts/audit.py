@@ -9,6 +9,7 @@ Give a table when the rows are costly to compute: each unique key and each SQL t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,8 @@ from cogniforge_pipeline.sqltext import ident
 __all__ = ["Audit", "RuleResult", "audit", "bad_rows", "good_rows"]
 
 _UNIQUE = ("unique", "duplicateValues")
+_WINDOW = re.compile(r"\bover\b", re.IGNORECASE)
+"""What a window function has and another predicate may have: one with it is judged among all rows."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
 _INTEGERS |= {f"U{name}" for name in _INTEGERS}
@@ -144,7 +147,7 @@ def _extra_among_good(
     if len(broken) == 1:
         return int(seen[keys[0].name])
     others = {rule.name for rule in broken if rule.test != "unique"}
-    if len(keys) == 1:
+    if len(keys) == 1 and not any(_WINDOW.search(rule.predicate) for rule in broken):
         by, name = ", ".join(map(ident, keys[0].columns)), ident("audit:doubtful")
         repeated = f"SELECT {by} FROM {relation} GROUP BY {by} HAVING count(*) > 1"
         doubtful = f"SELECT * FROM {relation} SEMI JOIN ({repeated}) AS repeated USING ({by})"

@@ -6,7 +6,7 @@ statements.
 Of rows that agree in a unique key, one is good: among those that break no other ERROR row rule, the first by
 the contract's sort columns and then by all other columns, so that the choice never depends on the physical
 order. `relation` is SQL for a FROM clause, written by the caller: a quoted table name, or a SELECT in
-parentheses.
+parentheses. A predicate may use window functions, which look at all rows of the relation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def good_rows(contract: Contract, relation: str, *, broken: Container[str] | Non
     """
     tests, keys = _split(contract, broken)
     columns = ", ".join(ident(column.name) for column in contract.columns)
-    where = f" WHERE {_all_good(tests)}" if tests else ""
+    if tests:
+        relation = f"(SELECT {columns}, {_all_good(tests)} AS {_mark(0)} FROM {relation})"
+    where = f" WHERE {_mark(0)}" if tests else ""
     qualify = f" QUALIFY {' AND '.join(_first(contract, rule, '') for rule in keys)}" if keys else ""
     return f"SELECT {columns} FROM {relation}{where}{qualify}"
 
@@ -40,19 +42,21 @@ def bad_rows(
     """
     tests, keys = _split(contract, broken)
     names = [ident(column.name) for column in contract.columns]
-    passed = _all_good(tests) if tests else "TRUE"
-    marks = [f"({rule.predicate})" for rule in tests]
-    marks += [_first(contract, rule, f"({passed}) DESC, ") for rule in keys]
-    if not marks:
-        marks = ["TRUE"]
-    judged = ", ".join(f"{mark} AS {_mark(number)}" for number, mark in enumerate(marks))
+    marks = [f"({rule.predicate})" for rule in tests] if tests or keys else ["TRUE"]
+    judged = "".join(f", {mark} AS {_mark(number)}" for number, mark in enumerate(marks))
+    relation = f"(SELECT {', '.join(names)}{judged} FROM {relation})"
+    if keys:
+        passed = " AND ".join(f"{_mark(number)} IS NOT FALSE" for number in range(len(tests))) or "TRUE"
+        marks += [_first(contract, rule, f"({passed}) DESC, ") for rule in keys]
+        unique = "".join(f", {mark} AS {_mark(number)}" for number, mark in enumerate(marks) if number >= len(tests))
+        relation = f"(SELECT *{unique} FROM {relation})"
     failed = " OR ".join(f"NOT {_mark(number)}" for number in range(len(marks)))
     return (
         f'SELECT {row_json(names)} AS "row", {_texts([rule.name for rule in tests + keys])} AS rules, '
         f"array_to_string({_texts([rule.description for rule in tests + keys])}, '; ') AS reason, "
         f"{literal(contract.version)} AS contract_version, {literal(source)} AS source, "
         f"{literal(run_id)} AS run_id, now() AS quarantined_at "
-        f"FROM (SELECT {', '.join(names)}, {judged} FROM {relation}) WHERE {failed}"
+        f"FROM {relation} WHERE {failed}"
     )
 
 

@@ -5,8 +5,9 @@ Belongs here: the public names, each loaded when it is first asked for, so that 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from cogniforge_pipeline.lazy import exports
 
 if TYPE_CHECKING:
     from cogniforge_pipeline.data_mesh.compatibility.compare import compare_schemas
@@ -24,25 +25,6 @@ if TYPE_CHECKING:
         SchemaCompatibility,
         SchemaEvolution,
     )
-
-_NAMES = {
-    "compatibility.compare": ("compare_schemas",),
-    "compatibility.model": ("Compatibility", "Difference", "SchemaError"),
-    "compatibility.odcs": ("compare_contracts",),
-    "compatibility.versions": ("required_bump", "step_problem"),
-    "evolution": ("ContractRefused",),
-    "model": ("BoundedContext", "GovernancePolicy"),
-    "service": ("DataMeshService", "get_data_mesh_service"),
-    "service_types": (
-        "DataContract",
-        "DataDomainType",
-        "DataProduct",
-        "DataQualityMetrics",
-        "SchemaCompatibility",
-        "SchemaEvolution",
-    ),
-}
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "BoundedContext",
@@ -65,14 +47,23 @@ __all__ = [
     "step_problem",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "compatibility.compare": ("compare_schemas",),
+        "compatibility.model": ("Compatibility", "Difference", "SchemaError"),
+        "compatibility.odcs": ("compare_contracts",),
+        "compatibility.versions": ("required_bump", "step_problem"),
+        "evolution": ("ContractRefused",),
+        "model": ("BoundedContext", "GovernancePolicy"),
+        "service": ("DataMeshService", "get_data_mesh_service"),
+        "service_types": (
+            "DataContract",
+            "DataDomainType",
+            "DataProduct",
+            "DataQualityMetrics",
+            "SchemaCompatibility",
+            "SchemaEvolution",
+        ),
+    },
+)

@@ -9,6 +9,7 @@ from cogniforge_pipeline import metadata, outcomes
 from cogniforge_pipeline.automation import look_hourly
 from cogniforge_pipeline.data_mesh.plots import PLOTS
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
+from cogniforge_pipeline.data_mesh.registration import register
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY
 from cogniforge_pipeline.registry import REGISTRY, record
@@ -38,6 +39,7 @@ def _registry(home: Home) -> dg.AssetsDefinition:
         platform = home.platform()
         changes, publication = record(home, platform, run_id=context.run.run_id)
         problems = [str(problem) for problem in (*platform.problems, *changes.problems)]
+        problems += register(home, context.run.run_id)
         for problem in problems:
             home.events.publish("declaration.invalid", {"problem": problem}, source="/cogniforge/platform", id=problem)
         yield dg.AssetCheckResult(

@@ -1,6 +1,6 @@
-"""`cogniforge contract`: what a change of a schema breaks, and the gate before a merge.
+"""`cogniforge contract`: what a change of a schema breaks, the gate before a merge, and contracts in and out.
 
-Belongs here: arguments and printing. Does not: the work (`documents.py`, `evolution.py`).
+Belongs here: arguments and printing. Does not: the work (`documents.py`, `registration.py`, `interchange`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.options import HomeOption, JsonOption, existing_home, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from cogniforge_pipeline.data_mesh.compatibility import Difference
 
@@ -35,6 +35,13 @@ class Mode(StrEnum):
     BACKWARD_TRANSITIVE = "BACKWARD_TRANSITIVE"
     FORWARD_TRANSITIVE = "FORWARD_TRANSITIVE"
     FULL_TRANSITIVE = "FULL_TRANSITIVE"
+
+
+class Format(StrEnum):
+    """The formats, as `export_contract` takes them."""
+
+    ODCS = "odcs"
+    JSON_SCHEMA = "json-schema"
 
 
 @app.command()
@@ -75,7 +82,7 @@ def diff(
 @app.command()
 def check(home: HomeOption = None) -> None:
     """Compare the platform folder's contracts with the registered ones. Exit code 1: a change is refused."""
-    from cogniforge_pipeline.data_mesh.evolution import check_files
+    from cogniforge_pipeline.data_mesh.registration import check_files
 
     console = Console(soft_wrap=True)
     results = check_files(existing_home(home))
@@ -97,6 +104,67 @@ def check(home: HomeOption = None) -> None:
     console.print(f"{len(results)} contracts, {refused} refused" if results else "no contracts in the platform folder")
     if refused:
         raise typer.Exit(1)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="An ODCS v3 contract, or the JSON Schema of a row (JSON or YAML).")],
+    name: Annotated[
+        str | None,
+        typer.Option(help="The table, as schema.table [default: as the file or its name says].", show_default=False),
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Make a contract of the platform folder from a file. What the contract cannot say is told."""
+    from cogniforge_pipeline.data_mesh.interchange import import_contract
+
+    settings = existing_home(home)
+    found = import_contract(settings, file, name)
+    shown = found.path.relative_to(settings.platform)
+    verb = "[green]wrote[/]" if found.written else "[dim]is there already:[/]"
+    size = f"{len(found.contract.columns)} columns, {len(found.contract.rules)} rules"
+    console = Console(soft_wrap=True)
+    console.print(f"{verb} [bold]{escape(str(shown))}[/], {size}")
+    _print_notes(f"{file.name} says, and the contract does not", found.notes)
+    query = settings.platform / "sql" / found.contract.schema / f"{found.contract.table}.sql"
+    if not query.exists():
+        console.print(
+            f"next: write [bold]{escape(str(query.relative_to(settings.platform)))}[/], which makes the table"
+        )
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A registered contract: a table, or a product of the API.")],
+    version: Annotated[
+        str | None, typer.Option(help="A version that is kept [default: the newest].", show_default=False)
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", case_sensitive=False, help="The format to write.")] = Format.ODCS,
+    out: Annotated[Path | None, typer.Option(help="A file to write, instead of printing.", show_default=False)] = None,
+    home: HomeOption = None,
+) -> None:
+    """Print a contract as ODCS v3 (YAML) or as the JSON Schema of a row. What the format cannot say is told."""
+    from cogniforge_pipeline.data_mesh.interchange import export_named
+
+    found = export_named(existing_home(home), name, version, form.value)
+    if out is None:
+        typer.echo(found.text, nl=False)
+    else:
+        try:
+            out.write_text(found.text, encoding="utf-8")
+        except OSError as error:
+            raise CogniforgeError(f"{out} cannot be written: {error.strerror}", "check the path") from None
+        typer.echo(f"wrote {out}", err=True)
+    _print_notes(f"the contract says, and {form.value} does not", found.notes)
+
+
+def _print_notes(title: str, notes: Sequence[str]) -> None:
+    """On the error stream, so that what is printed can be piped."""
+    if notes:
+        console = Console(stderr=True, soft_wrap=True)
+        console.print(f"[yellow]{escape(title)}:[/]")
+        for note in notes:
+            console.print(f"  {escape(note)}", highlight=False)
 
 
 def _differences(differences: Iterable[Difference]) -> Table:

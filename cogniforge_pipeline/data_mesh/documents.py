@@ -57,6 +57,37 @@ def _compare_odcs(old: Any, new: Any, mode: Mode, history: Sequence[Any]) -> Com
     return compare_contracts(contract(old), contract(new), mode, history=list(map(contract, history)))
 
 
+_SAYS_MORE = {
+    "additionalProperties",
+    "unevaluatedProperties",
+    "patternProperties",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "$ref",
+    "if",
+}
+
+
+def as_record(schema: Any) -> Any:
+    """A JSON Schema as the contract of a product's rows: an object that says nothing about further properties has none,
+    as a table has no further columns.
+
+    This holds for the schema itself, and for the objects that are its properties or the items of one. Whoever wants it
+    open says `additionalProperties: true`.
+    """
+    if not isinstance(schema, Mapping):
+        return schema
+    made = dict(schema)
+    if isinstance(schema.get("properties"), Mapping):
+        made["properties"] = {name: as_record(each) for name, each in schema["properties"].items()}
+        if not _SAYS_MORE & schema.keys():
+            made["additionalProperties"] = False
+    if isinstance(schema.get("items"), Mapping):
+        made["items"] = as_record(schema["items"])
+    return made
+
+
 def plain(document: Mapping[str, Any]) -> dict[str, Any]:
     """A YAML document with JSON values only: dates and times become ISO 8601."""
     found: dict[str, Any] = json.loads(json.dumps(document, default=lambda v: getattr(v, "isoformat", v.__str__)()))

@@ -5,23 +5,26 @@ what differs between two documents, and which step it needs (`compatibility`).
 
 A new version is accepted when it is compatible with the newest one in the contract's mode (in a transitive mode with all
 versions) and its number is higher by at least the step that the change needs. The mode is that of the newest version:
-nobody loosens it with the change that it would have refused.
+nobody loosens it with the change that it would have refused. A contract describes rows, so a JSON Schema that does not
+say otherwise has no further properties (`documents.as_record`): to add an optional one breaks nobody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cmp_to_key
-from typing import Any, Literal, cast
+from typing import Any, cast
+
+from pydantic import JsonValue
 
 from cogniforge_pipeline import written
-from cogniforge_pipeline.contracts import Contract, load_contract
-from cogniforge_pipeline.data_mesh.compatibility import Difference, Mode, required_bump, step_problem
+from cogniforge_pipeline.contracts import Contract
+from cogniforge_pipeline.data_mesh.compatibility import Mode, required_bump, step_problem
 from cogniforge_pipeline.data_mesh.compatibility.model import MODES
 from cogniforge_pipeline.data_mesh.compatibility.versions import parse_version
-from cogniforge_pipeline.data_mesh.documents import compare_documents, kind_of, plain
+from cogniforge_pipeline.data_mesh.documents import as_record, compare_documents, kind_of, plain
 from cogniforge_pipeline.data_mesh.service_types import (
     ContractVersion,
     DataContract,
@@ -31,8 +34,7 @@ from cogniforge_pipeline.data_mesh.service_types import (
 )
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
-from cogniforge_pipeline.lake import Connection, Lake
-from cogniforge_pipeline.settings import Settings
+from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.sqltext import ident, literal
 
 VERSIONS, EVOLUTIONS = "data_mesh.contract_versions", "data_mesh.schema_evolutions"
@@ -40,8 +42,6 @@ TOLD = (VERSIONS, EVOLUTIONS)
 """Tables that nothing computes."""
 MODE_PROPERTY = "compatibilityMode"
 """The custom property of an ODCS contract that names its mode; BACKWARD without one."""
-ENDED = ("deprecated", "retired")
-"""The states of an ODCS contract whose file may go."""
 UNCHANGED = "it is registered already"
 _RETOLD = ("mode", "domain", "name", "description", "owners", "consumers", "sla")
 
@@ -90,7 +90,7 @@ def version_of(contract: DataContract, origin: Origin = "api") -> ContractVersio
     )
 
 
-def version_of_file(contract: Contract) -> ContractVersion:
+def version_of_file(contract: Contract, origin: Origin = "file") -> ContractVersion:
     """The version that an ODCS file proposes, under the name of its table. Raises CogniforgeError for an unknown mode."""
     return version_of(
         DataContract(
@@ -104,7 +104,7 @@ def version_of_file(contract: Contract) -> ContractVersion:
             owners=[contract.owner] if contract.owner else [],
             sla_guarantees=contract.sla,
         ),
-        "file",
+        origin,
     )
 
 
@@ -161,8 +161,8 @@ def decide(
         compare_documents(document, document)
         reason = f"version {newest.version} is {newest.kind}, this one is {proposed.kind}: they cannot be compared"
         return replace(made, accepted=False, required_step="major", reasons=(reason,))
-    earlier = [version.content for version in known[:-1] if version.kind == proposed.kind]
-    found = compare_documents(newest.content, document, newest.mode, history=earlier)
+    earlier = [_rows_of(version) for version in known[:-1] if version.kind == proposed.kind]
+    found = compare_documents(_rows_of(newest), _rows_of(proposed), newest.mode, history=earlier)
     step = required_bump(found.differences)
     reasons = [] if found.compatible else [f"{item.message} ({item.rule} at {item.path})" for item in found.breaking]
     wrong = step_problem(newest.version, proposed.version, step)
@@ -172,6 +172,10 @@ def decide(
     if accepted:
         reasons.append(f"compatible in mode {newest.mode}; the change needs a step of {step}")
     return replace(made, accepted=accepted, required_step=step, differences=found.differences, reasons=tuple(reasons))
+
+
+def _rows_of(version: ContractVersion) -> Any:
+    return version.content if version.kind == "odcs" else as_record(version.content)
 
 
 def propose(
@@ -192,16 +196,19 @@ def propose(
     with home.lake.explained():
         known = registered(home.lake.cursor(), proposed.contract_id).get(proposed.contract_id, [])
     decision = decide(known, proposed, who=who, stated_changes=stated)
+    if decision.reasons == (UNCHANGED,):
+        return decision
+    new = False
 
     def make(cursor: Connection) -> list[dict[str, Any]]:
-        nonlocal decision
+        nonlocal decision, new
         now = registered(cursor, proposed.contract_id).get(proposed.contract_id, [])
         if now != known:
             decision = decide(now, proposed, who=who, stated_changes=stated)
-        told_before = proposed.origin == "file" and not decision.accepted and _told(cursor, decision)
+        told_before = proposed.origin != "api" and not decision.accepted and _told(cursor, decision)
         if told_before or decision.reasons == (UNCHANGED,):
             return []
-        moment = datetime.now(UTC)
+        moment, new = datetime.now(UTC), True
         decision = replace(decision, decided_at=moment)
         written.append_within(home, cursor, EVOLUTIONS, [decision.to_row()], run_id=run_id)
         same = next((version for version in now if version.version == proposed.version), None)
@@ -213,7 +220,27 @@ def propose(
         return [row] if decision.accepted else []
 
     written.update(home, VERSIONS, make, run_id=run_id)
+    if new and decision.from_version:
+        _announce(home, decision)
     return decision
+
+
+def _announce(home: Home, decision: SchemaEvolution) -> None:
+    about: JsonValue = {
+        "contract_id": decision.contract_id,
+        "from_version": decision.from_version,
+        "to_version": decision.to_version,
+        "mode": decision.mode,
+        "reasons": list(decision.reasons),
+    }
+    word = "accepted" if decision.accepted else "refused"
+    home.events.publish(
+        f"contract.version.{word}",
+        about,
+        source="/cogniforge/data_mesh",
+        subject=decision.contract_id,
+        time=decision.decided_at,
+    )
 
 
 def _told(cursor: Connection, decision: SchemaEvolution) -> bool:
@@ -236,64 +263,3 @@ def _retold(same: ContractVersion, proposed: ContractVersion) -> tuple[str, ...]
 
 def _words(value: object) -> str:
     return (", ".join(value) if isinstance(value, tuple) else str(value)) or "empty"
-
-
-@dataclass(frozen=True)
-class Review:
-    """What would become of one file of the platform folder; `path` is relative to it."""
-
-    path: str
-    verdict: Literal["unchanged", "accepted", "refused"]
-    to_version: str | None
-    reasons: tuple[str, ...]
-    from_version: str | None = None
-    differences: tuple[Difference, ...] = ()
-
-
-def check_files(settings: Settings) -> list[Review]:
-    """How the registry would decide on each contract of the platform folder, in order of path; nothing is written.
-
-    A file that cannot be used is refused, and so is one that was registered and is gone, unless its contract was
-    deprecated or retired. Raises LakeError where the lake cannot be read.
-    """
-    lake = Lake(settings, read_only=True)
-    try:
-        with lake.explained():
-            cursor = lake.cursor()
-            schema, _, table = VERSIONS.partition(".")
-            known = cursor.execute(
-                "SELECT 1 FROM duckdb_tables() WHERE database_name = current_catalog() "
-                f"AND schema_name = {literal(schema)} AND table_name = {literal(table)}"
-            ).fetchone()
-            versions = registered(cursor) if known else {}
-    finally:
-        lake.close()
-    reviews = []
-    for path in sorted((settings.platform / "contracts").rglob("*.y*ml")):
-        shown = path.relative_to(settings.platform).as_posix()
-        version: str | None = None
-        try:
-            proposed = version_of_file(load_contract(path))
-            version = proposed.version
-            decision = decide(versions.get(proposed.contract_id, []), proposed, who="")
-        except CogniforgeError as error:
-            reviews.append(Review(shown, "refused", version, (str(error.message).replace(str(path), shown),)))
-            continue
-        accepted: Literal["unchanged", "accepted"] = "unchanged" if decision.reasons == (UNCHANGED,) else "accepted"
-        reviews.append(
-            Review(
-                shown,
-                accepted if decision.accepted else "refused",
-                decision.to_version,
-                decision.reasons,
-                decision.from_version,
-                decision.differences,
-            )
-        )
-    files = {review.path.rpartition(".")[0] for review in reviews}
-    for name, each in sorted(versions.items()):
-        newest, place = each[-1], f"contracts/{name.replace('.', '/')}"
-        if newest.origin == "file" and place not in files and newest.content.get("status") not in ENDED:
-            reason = f"{name} was registered and has no file any more: set its status to deprecated first"
-            reviews.append(Review(f"{place}.yaml", "refused", None, (reason,), newest.version))
-    return reviews

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from cogniforge_pipeline.contracts import Contract
@@ -49,52 +47,56 @@ def column_edges(queries: Iterable[Query], contracts: Mapping[str, Contract]) ->
     """The edges of the columns of each query that has a contract.
 
     A column whose origin cannot be told (a parameter, a constant, a count of rows) has none, nor has one whose SQL
-    sqlglot cannot follow. Without sqlglot there are none at all.
+    sqlglot cannot follow.
     """
-    if not find_spec("sqlglot"):
-        return []
     columns = _schema(contracts)
     return sorted(
         edge for query in queries if query.name in contracts for edge in _query_edges(query, contracts, columns)
     )
 
 
-def _schema(contracts: Mapping[str, Contract]) -> dict[str, dict[str, dict[str, str]]]:
-    found: dict[str, dict[str, dict[str, str]]] = {}
+def _schema(contracts: Mapping[str, Contract]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for contract in contracts.values():
         found.setdefault(contract.schema, {})[contract.table] = {c.name: c.type for c in contract.columns}
     return found
 
 
-def _query_edges(query: Query, contracts: Mapping[str, Contract], columns: Mapping[str, Any]) -> set[Edge]:
-    sqlglot, lineage = import_module("sqlglot"), import_module("sqlglot.lineage")
-    qualify, scopes = import_module("sqlglot.optimizer.qualify"), import_module("sqlglot.optimizer.scope")
+def _query_edges(query: Query, contracts: Mapping[str, Contract], columns: dict[str, Any]) -> set[Edge]:
+    import sqlglot
+    from sqlglot.lineage import lineage
+    from sqlglot.optimizer.qualify import qualify
+    from sqlglot.optimizer.scope import build_scope
+
     try:
-        tree = qualify.qualify(
+        tree = qualify(
             sqlglot.parse_one(query.text, dialect="duckdb"),
             schema=columns,
             dialect="duckdb",
             validate_qualify_columns=False,
             identify=False,
         )
-        scope = scopes.build_scope(tree)
+        scope = build_scope(tree)
     except Exception:  # what it cannot read it refuses in many ways, AssertionError among them
+        return set()
+    if not isinstance(tree, sqlglot.exp.Query):
         return set()
     given = {name.lower() for name in tree.named_selects}
     found = set()
     for column in contracts[query.name].columns:
         if column.name.lower() in given:
             with suppress(Exception):
-                node = lineage.lineage(column.name, tree, schema=columns, dialect="duckdb", scope=scope, copy=False)
+                node = lineage(column.name, tree, schema=columns, dialect="duckdb", scope=scope, copy=False)
                 found |= {Edge(table, query.name, name, column.name) for table, name in _origins(node, contracts)}
     return found
 
 
 def _origins(node: Any, contracts: Mapping[str, Contract]) -> Iterator[tuple[str, str]]:
     """The columns of known tables at the leaves."""
-    table = import_module("sqlglot.expressions").Table
+    from sqlglot.expressions import Table
+
     for leaf in node.walk():
-        if not leaf.downstream and isinstance(leaf.source, table):
+        if not leaf.downstream and isinstance(leaf.source, Table):
             origin = f"{leaf.source.db}.{leaf.source.name}"
             name = leaf.name.rpartition(".")[2].strip('"')
             if origin in contracts and any(column.name == name for column in contracts[origin].columns):

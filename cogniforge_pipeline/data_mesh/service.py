@@ -7,10 +7,7 @@ Belongs here: one method for each thing that a user does, in the words of the AP
 from __future__ import annotations
 
 import getpass
-import os
-import threading
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 from cogniforge_pipeline import written
@@ -22,6 +19,7 @@ from cogniforge_pipeline.data_mesh.evolution import (
     registered,
     version_of,
 )
+from cogniforge_pipeline.data_mesh.interchange import Exported, Format, export_contract
 from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND, BoundedContext
 from cogniforge_pipeline.data_mesh.service_types import (
     DataContract,
@@ -31,26 +29,22 @@ from cogniforge_pipeline.data_mesh.service_types import (
 )
 from cogniforge_pipeline.declarations import Declaration, DeclarationsInvalid, declare
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.publish import QUALITY
 from cogniforge_pipeline.registry import declared, record
-from cogniforge_pipeline.settings import Settings, load_settings
+from cogniforge_pipeline.services import Service, shared
+from cogniforge_pipeline.settings import Settings
 
 RUN_ID = "api"
-_opening = threading.Lock()
 
 
-class DataMeshService:
+class DataMeshService(Service):
     """Works on one home. Whatever a method writes is on disk when it returns; threads and processes may share a home.
 
     Every method raises LakeError where the lake cannot be read or written, and CogniforgeError for what it is given.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        settings.platform.mkdir(parents=True, exist_ok=True)
-        self.home = Home(settings, (CONTEXT_KIND, GOVERNANCE_KIND))
-        _ = self.home.lake, self.home.events  # opened here, where no other thread does
+    kinds = (CONTEXT_KIND, GOVERNANCE_KIND)
 
     def register_bounded_context(self, context: BoundedContext) -> BoundedContext:
         """Declares a context in place of what was told of it before, its products too; unchanged, it stays as it is.
@@ -145,6 +139,18 @@ class DataMeshService:
         )
         return propose(self.home, proposed, who=who or _account(), stated_changes=changes, run_id=RUN_ID)
 
+    def export_contract(self, contract_id: str, version: str | None = None, format: Format = "odcs") -> Exported:
+        """A registered version, by default the newest, as an ODCS contract (`odcs`) or as the JSON Schema of a row
+        (`json-schema`); its `notes` say what of it the format cannot.
+
+        Raises CogniforgeError for an unknown contract or version, and for what cannot be told in the format.
+        """
+        with self.home.lake.explained():
+            known = registered(self.home.lake.cursor(), contract_id).get(contract_id)
+        if not known:
+            raise CogniforgeError(f"there is no contract {contract_id!r}", "create it first with create_data_contract")
+        return export_contract(known, version, format)
+
     def record_quality_metrics(self, *metrics: DataQualityMetrics) -> None:
         """Writes quality that was measured elsewhere, all or none; several at once are much faster.
 
@@ -185,13 +191,7 @@ FROM (SELECT count(DISTINCT contract_id) AS data_contracts, count(*) AS contract
 
 def get_data_mesh_service(settings: Settings | None = None) -> DataMeshService:
     """This process's service for these settings, by default for the home that COGNIFORGE_HOME names; made if absent."""
-    with _opening:
-        return _shared(settings or load_settings(), os.getpid())
-
-
-@cache
-def _shared(settings: Settings, _process: int) -> DataMeshService:
-    return DataMeshService(settings)
+    return shared(DataMeshService, settings)
 
 
 def _refuse_claimed(context: BoundedContext, contexts: Iterable[Declaration[BoundedContext]]) -> None:

@@ -20,7 +20,7 @@ from cogniforge_pipeline.data_mesh.documents import Kind
 from cogniforge_pipeline.data_mesh.model import Product
 from cogniforge_pipeline.errors import CogniforgeError
 
-Origin = Literal["api", "file"]
+Origin = Literal["api", "file", "package"]
 
 
 class DataDomainType(StrEnum):

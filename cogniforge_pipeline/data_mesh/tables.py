@@ -36,6 +36,8 @@ from cogniforge_pipeline.sqltext import ident, literal
 
 CONTEXTS, PRODUCTS, FINDINGS = "data_mesh.contexts", "data_mesh.products", "data_mesh.governance_findings"
 TRENDS, SLA, LINEAGE = "data_mesh.quality_trends", "data_mesh.sla_status", "data_mesh.lineage"
+AFTER_ALL = (MATERIALIZATIONS, QUALITY, TRENDS, SLA, LINEAGE)
+"""What tells of all publications of a run, and so comes after them."""
 
 Contracts = Mapping[str, Contract]
 
@@ -107,7 +109,7 @@ def _contexts(mesh: Mesh, cursor: Connection) -> Written:
         }
         for context in mesh.contexts(cursor)
     ]
-    return _fixed(CONTEXTS, (REGISTRY,), rows)
+    return _fixed(CONTEXTS, rows)
 
 
 def _products(mesh: Mesh, cursor: Connection) -> Written:
@@ -130,7 +132,7 @@ def _products(mesh: Mesh, cursor: Connection) -> Written:
         }
         for subject in subjects(mesh.contracts(), contexts.values())
     ]
-    return _fixed(PRODUCTS, (REGISTRY,), rows)
+    return _fixed(PRODUCTS, rows)
 
 
 def _domain(context: BoundedContext | None, contract: Contract | None) -> str | None:
@@ -146,12 +148,12 @@ def _findings(mesh: Mesh, cursor: Connection) -> Written:
     found = findings(mesh.contracts(), contexts, policies, now)
     select = _rows([finding.to_row(now) for finding in found]) if found else None
     digest = _digest(*(repr(finding) for finding in found))
-    return Written(FINDINGS, (REGISTRY,), digest, lambda *_: [select] if select else [], idle=not found)
+    return Written(FINDINGS, (REGISTRY,), digest, lambda *_: [select] if select else [], idle=not found, timeless=True)
 
 
 def _trends(mesh: Mesh) -> Written:
     select = quality_trends_sql()
-    return Written(TRENDS, mesh.logged(), _digest(select), lambda *_: [select])
+    return Written(TRENDS, mesh.logged(), _digest(select), lambda *_: [select], timeless=True)
 
 
 def _sla(mesh: Mesh, cursor: Connection) -> Written:
@@ -165,27 +167,42 @@ def _sla(mesh: Mesh, cursor: Connection) -> Written:
         mesh.logged(),
         _digest(sla_status_sql(promised, datetime(2024, 5, 1, tzinfo=UTC)), *map(repr, states)),
         lambda *_: [sla_status_sql(promised, now)],
+        timeless=True,
     )
 
 
 def _lineage(mesh: Mesh, cursor: Connection) -> Written:
-    return _fixed(LINEAGE, (), [edge.to_row() for edge in lineage_edges(mesh, cursor)])
+    inputs = _table_inputs(mesh, cursor)
+    shapes = (f"{c.name}:{[(column.name, column.type) for column in c.columns]}" for c in mesh.contracts().values())
+    return Written(
+        LINEAGE,
+        (),
+        _digest(repr(sorted(inputs.items())), *(query.digest for query in mesh.queries()), *sorted(shapes)),
+        lambda *_: [_rows([edge.to_row() for edge in (*table_edges(inputs), *mesh.column_edges)])],
+        timeless=True,
+    )
 
 
-def lineage_edges(mesh: Mesh, cursor: Connection) -> list[Edge]:
-    """The edges of the queries and views, and of what the last publication of every other table has read."""
+def _table_inputs(mesh: Mesh, cursor: Connection) -> dict[str, tuple[str, ...]]:
+    """What the queries and views read, and what the last publication of every other table has read."""
     rows = cursor.execute(
         f"SELECT table_name, map_keys(arg_max(inputs, version)) FROM {MATERIALIZATIONS} GROUP BY table_name"
     ).fetchall()
     own = {table.name: table.inputs for table in computed()}
-    inputs = dict(rows) | own | {query.name: query.inputs for query in mesh.queries()}
-    return [*table_edges(inputs), *mesh.column_edges]
+    return {name: tuple(read) for name, read in rows} | own | {query.name: query.inputs for query in mesh.queries()}
 
 
-def _fixed(name: str, inputs: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> Written:
-    """A recipe of rows that are known already."""
+def _fixed(name: str, rows: Sequence[Mapping[str, Any]]) -> Written:
+    """A recipe of rows that follow from the registry and are known already."""
     select = _rows(rows) if rows else None
-    return Written(name, inputs, _digest(select or ""), lambda *_: [select] if select else [], idle=not select)
+    return Written(
+        name,
+        (REGISTRY,),
+        _digest(select or ""),
+        lambda *_: [select] if select else [],
+        idle=not select,
+        timeless=True,
+    )
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import duckdb
 
@@ -31,16 +33,22 @@ class Commit:
     snapshot: int = 0
 
 
+_owners: WeakKeyDictionary[Connection, Lake] = WeakKeyDictionary()
+
+
 class Lake:
     """One process's door to the lake; `Lake.of(settings)` gives the one that this process already has.
 
-    Raises LakeError when catalog or data cannot be reached.
+    `listener` hears of every attempt to publish (see `publish.Attempt`). Raises LakeError when catalog or data cannot be
+    reached.
     """
 
     def __init__(self, settings: Settings, *, read_only: bool = False, snapshot: Snapshot | None = None) -> None:
         self.settings = settings
         self.read_only = read_only or snapshot is not None
+        self.listener: Callable[[Any], None] | None = None
         self._commits = threading.Lock()
+        self._later: tuple[Connection, list[Callable[[int | None], None]]] | None = None
         self._copy = private_catalog(settings) if self.read_only else None
         catalog = f"sqlite:{self._copy}" if self._copy else settings.catalog
         self._connection = connect(settings, catalog, read_only=self.read_only, snapshot=snapshot)
@@ -50,11 +58,17 @@ class Lake:
         """The lake of this process for these settings, connected once."""
         return _shared(settings, os.getpid())
 
+    @staticmethod
+    def owning(cursor: Connection) -> Lake | None:
+        """The lake that a cursor is of."""
+        return _owners.get(cursor)
+
     def cursor(self) -> Connection:
         """A new cursor (one for each step or thread) with the lake as its default catalog."""
         with self.explained():
             cursor = self._connection.cursor()
             cursor.execute(f"USE {CATALOG}")
+        _owners[cursor] = self
         return cursor
 
     @contextmanager
@@ -80,18 +94,35 @@ class Lake:
         if self.read_only:
             raise LakeError("this lake is open for reading only", "write through a run, or through the Python API")
         commit = Commit()
-        with self.exclusive() as still_held:
-            try:
-                cursor.execute("BEGIN")
-                yield commit
-                still_held()
-                cursor.execute("COMMIT")
-            except BaseException as error:
-                rollback(cursor)
-                if isinstance(error, duckdb.Error):
-                    raise explain(error, self.settings) from error
-                raise
-            commit.snapshot = self.snapshot_id(cursor)
+        calls: list[Callable[[int | None], None]] = []
+        try:
+            with self.exclusive() as still_held:
+                try:
+                    self._later = (cursor, calls)
+                    cursor.execute("BEGIN")
+                    yield commit
+                    still_held()
+                    cursor.execute("COMMIT")
+                except BaseException as error:
+                    rollback(cursor)
+                    if isinstance(error, duckdb.Error):
+                        raise explain(error, self.settings) from error
+                    raise
+                finally:
+                    self._later = None
+                commit.snapshot = self.snapshot_id(cursor)
+        finally:
+            for call in calls:
+                call(commit.snapshot or None)
+
+    def later(self, cursor: Connection, call: Callable[[int | None], None]) -> None:
+        """Calls when the cursor's transaction has ended and others may commit, with its snapshot, or None when it was
+        rolled back; at once, with None, where the cursor has no transaction."""
+        current = self._later
+        if current and current[0] is cursor:
+            current[1].append(call)
+        else:
+            call(None)
 
     def snapshot_id(self, cursor: Connection) -> int:
         """The id of the newest published snapshot."""

@@ -10,13 +10,13 @@ names the versions that it read; when another process has published the same tab
 
 """
 
+from cogniforge_pipeline.publish.attempt import Attempt, tell
 from cogniforge_pipeline.publish.days import midnight, spans
 from cogniforge_pipeline.publish.log import MATERIALIZATIONS, QUALITY, Circumstances, last, versions
-from cogniforge_pipeline.publish.stage import AuditFailed, Mode, Staged, Staging, stage
+from cogniforge_pipeline.publish.stage import AuditFailed, Mode, Staged, Staging, Superseded, stage
 from cogniforge_pipeline.publish.write import (
     ATTEMPTS,
     Publication,
-    Superseded,
     commit,
     prepare,
     publish,
@@ -27,6 +27,7 @@ __all__ = [
     "ATTEMPTS",
     "MATERIALIZATIONS",
     "QUALITY",
+    "Attempt",
     "AuditFailed",
     "Circumstances",
     "Mode",
@@ -42,5 +43,6 @@ __all__ = [
     "quarantine_of",
     "spans",
     "stage",
+    "tell",
     "versions",
 ]

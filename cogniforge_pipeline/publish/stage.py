@@ -18,7 +18,8 @@ import duckdb
 from cogniforge_pipeline import contracts
 from cogniforge_pipeline.contracts import Audit, Contract
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.lake import Connection
+from cogniforge_pipeline.lake import Connection, Lake
+from cogniforge_pipeline.publish.attempt import Attempt, tell
 from cogniforge_pipeline.sqltext import ident
 
 _EPOCH = date(1970, 1, 1)
@@ -32,6 +33,10 @@ class Mode(StrEnum):
     REPLACE = "replace"
     REPLACE_DAYS = "replace_days"
     APPEND = "append"
+
+
+class Superseded(CogniforgeError):
+    """Another process has published the table since the versions were read."""
 
 
 class AuditFailed(CogniforgeError):
@@ -58,6 +63,8 @@ class Staged:
     quarantined: int
     mode: Mode
     days: tuple[date, ...]
+    started: datetime
+    selects: tuple[str, ...]
 
 
 Staging = AbstractContextManager[Staged]
@@ -81,8 +88,10 @@ def stage(
     The selects must give the contract's columns by name; order and types follow the contract. `days` are those that the
     rows replace; those that appended rows touch are found here. Freshness is measured against the clock. `refused` gives rows that
     were set aside before, in the shape of a quarantine table. Raises AuditFailed when a table rule of severity ERROR is
-    broken, CogniforgeError when a statement fails, duckdb.Error when disk or memory do.
+    broken, CogniforgeError when a statement fails, duckdb.Error when disk or memory do. Whoever listens to the lake is
+    told of an error, here or in the block, unless it is Superseded: then somebody else has published.
     """
+    started = datetime.now(UTC)
     token = f"{contract.table}_{os.getpid()}_{next(_names)}"
     raw, good, bad = (f"temp.{ident(f'{kind}_{token}')}" for kind in ("stage", "good", "bad"))
     try:
@@ -111,7 +120,25 @@ def stage(
         kept = good if audit.row_failures else raw
         if mode is Mode.APPEND and contract.partition_column:
             days = _days(cursor, kept, contract.partition_column)
-        yield Staged(contract, kept, bad, audit, count(cursor, bad) if aside else 0, mode, tuple(days))
+        aside_rows = count(cursor, bad) if aside else 0
+        if audit.row_failures:
+            set_aside = aside_rows - sum(count(cursor, f"({select})") for select in refused)
+            if count(cursor, good) + set_aside != audit.rows:
+                raise CogniforgeError(
+                    f"{contract.name}: a rule judged some of the {audit.rows} rows otherwise when it was asked again",
+                    "its SQL must always answer alike: no random(), and an ORDER BY inside mode, first and the like",
+                )
+        yield Staged(contract, kept, bad, audit, aside_rows, mode, tuple(days), started, tuple(selects))
+    except Superseded:
+        raise
+    except Exception as error:
+        replaced = tuple(days) if mode is Mode.REPLACE_DAYS else ()
+        attempt = Attempt(
+            contract, run_id, started, datetime.now(UTC), days=replaced, selects=tuple(selects), error=error
+        )
+        if lake := Lake.owning(cursor):
+            lake.later(cursor, lambda _: tell(lake, attempt))
+        raise
     finally:
         with suppress(duckdb.Error):  # a caller's transaction that failed takes them with it
             for table in (raw, good, bad):

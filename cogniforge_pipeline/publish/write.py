@@ -8,23 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from functools import partial
 
 from cogniforge_pipeline import contracts
 from cogniforge_pipeline.contracts import Audit, Contract
-from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.lake import Connection, Lake
+from cogniforge_pipeline.publish.attempt import Attempt, tell
 from cogniforge_pipeline.publish.days import midnight, spans
 from cogniforge_pipeline.publish.log import Circumstances, enter, versions
-from cogniforge_pipeline.publish.stage import Mode, Staged, count
+from cogniforge_pipeline.publish.stage import Mode, Staged, Superseded, count
 from cogniforge_pipeline.queries import Query
 from cogniforge_pipeline.sqltext import ident, literal, qualified
 
 ATTEMPTS = 20
 """So often a caller starts over after Superseded. Each time another process did publish, so somebody always goes on."""
-
-
-class Superseded(CogniforgeError):
-    """Another process has published the table since the versions were read."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +89,7 @@ def commit(cursor: Connection, staged: Sequence[Staged], circumstances: Circumst
     for item in staged:
         contract = item.contract
         rows = count(cursor, item.good)
+        _reshape(cursor, contract)
         _delete(cursor, item)
         columns = ", ".join(ident(c.name) for c in contract.columns)
         if rows:
@@ -100,8 +98,34 @@ def commit(cursor: Connection, staged: Sequence[Staged], circumstances: Circumst
             cursor.execute(f"INSERT INTO {qualified(quarantine_of(contract))} BY NAME SELECT * FROM {item.bad}")
         version = current.get(contract.name, 0) + 1
         enter(cursor, item, rows, version, circumstances, now)
-        written.append(Publication(contract.name, version, 0, rows, item.quarantined, item.days, item.audit))
+        publication = Publication(contract.name, version, 0, rows, item.quarantined, item.days, item.audit)
+        written.append(publication)
+        if lake := Lake.owning(cursor):
+            lake.later(cursor, partial(_tell, lake, item, publication, circumstances))
     return written
+
+
+def _tell(lake: Lake, item: Staged, made: Publication, circumstances: Circumstances, snapshot: int | None) -> None:
+    if snapshot is None:
+        return
+    attempt = Attempt(
+        item.contract,
+        circumstances.run_id,
+        item.started,
+        datetime.now(UTC),
+        days=item.days if item.mode is Mode.REPLACE_DAYS else (),
+        selects=item.selects,
+        circumstances=circumstances,
+        publication=replace(made, snapshot=snapshot),
+    )
+    tell(lake, attempt)
+
+
+def _reshape(cursor: Connection, contract: Contract) -> None:
+    """Gives the table the columns of its contract, where that is another one than the contract that made it."""
+    columns = cursor.execute(f"DESCRIBE {qualified(contract.name)}").fetchall()
+    for statement in contracts.alter_table(contract, {name: kind for name, kind, *_ in columns}):
+        cursor.execute(statement)
 
 
 def _delete(cursor: Connection, item: Staged) -> None:

@@ -1,6 +1,6 @@
-"""The Dagster asset of what is exported after every run.
+"""The Dagster assets of what is exported after every run, and of what is built when somebody asks for it.
 
-Belongs here: thin wiring. Does not: copying (`export.py`).
+Belongs here: thin wiring. Does not: copying (`export.py`), or building (`data_docs.py`).
 """
 
 from collections.abc import Collection
@@ -34,3 +34,35 @@ def assets(home: Home, made: Collection[str]) -> list[dg.AssetsDefinition]:
         return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(path)), "bytes": path.stat().st_size})
 
     return [reports__duckdb]
+
+
+def on_request(home: Home, made: Collection[str]) -> list[dg.AssetsDefinition]:
+    """Data Docs, which no job, schedule or sensor makes: Great Expectations alone takes many seconds to import."""
+
+    @dg.multi_asset(
+        name="reports__data_docs",
+        specs=[
+            dg.AssetSpec(
+                ["reports", "data_docs"],
+                deps=[contract.key for name, contract in sorted(home.contracts.items()) if name in made],
+                description="Data Docs of Great Expectations: each contract, and how rows keep it. Made on request only.",
+                group_name="reports",
+                owners=["team:platform"],
+                kinds={"html", "greatexpectations"},
+            )
+        ],
+    )
+    def reports__data_docs() -> dg.MaterializeResult[None]:
+        from cogniforge_pipeline.reports.data_docs import build
+
+        page, verdicts = build(home)
+        broken = {verdict.table: ", ".join(verdict.broken) for verdict in verdicts if verdict.broken}
+        return dg.MaterializeResult(
+            metadata={
+                "page": dg.MetadataValue.url(page.as_uri()),
+                "tables": len(verdicts),
+                "broken": dg.MetadataValue.json(broken),
+            }
+        )
+
+    return [reports__data_docs]

@@ -13,6 +13,7 @@ from cogniforge_pipeline.sources.model import (
     LANDING,
     LANDING_OTLP,
     SOURCE,
+    AnySource,
     FilesSource,
     HostSource,
     OtlpSource,
@@ -55,7 +56,7 @@ __all__ = [
 ]
 
 
-def landing_sources(declared: Iterable[Source]) -> tuple[Source, ...]:
+def landing_sources(declared: Iterable[AnySource]) -> tuple[Source, ...]:
     """The two default sources of landing/, without the files that a declared source takes."""
     taken = tuple(pattern for source in declared if isinstance(source, PathSource) for pattern in source.path)
     return (

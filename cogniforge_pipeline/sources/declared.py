@@ -9,10 +9,10 @@ from pydantic import RootModel
 
 from cogniforge_pipeline.declarations import Kind, Platform
 from cogniforge_pipeline.sources import landing_sources
-from cogniforge_pipeline.sources.model import Source
+from cogniforge_pipeline.sources.model import AnySource, Source, TableSource
 
 
-class DeclaredSource(RootModel[Source]):
+class DeclaredSource(RootModel[AnySource]):
     """One source, of whichever type."""
 
 
@@ -20,6 +20,7 @@ SOURCE_KIND = Kind("source", "sources", DeclaredSource, key=lambda declared: dec
 
 
 def sources_of(platform: Platform) -> list[Source]:
-    """The declared sources that are valid, then the landing folder for the files that none of them takes."""
+    """The declared sources of telemetry that are valid, then the landing folder for the files that no source takes."""
     declared = [declaration.model.root for declaration in platform.of(SOURCE_KIND)]
-    return [*declared, *landing_sources(declared)]
+    telemetry = [source for source in declared if not isinstance(source, TableSource)]
+    return [*telemetry, *landing_sources(declared)]

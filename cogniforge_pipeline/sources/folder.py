@@ -164,6 +164,11 @@ def _examine(source: str, root: Path, path: Path, item: str) -> Found | Refusal 
     return Found(path, item, status.st_size, status.st_mtime_ns)
 
 
+def item_of_home(path: Path, home: Path) -> str:
+    """A file's path relative to the home, absolute where it lies elsewhere: the same whichever glob finds it."""
+    return _shown((path.relative_to(home) if path.is_relative_to(home) else path).as_posix())
+
+
 def path_names(path: Path, item: str, pattern: str | None) -> dict[str, str]:
     """What a template over a path can use: parent, stem (name without endings), name, path and the pattern's
     groups.

@@ -118,6 +118,37 @@ def plan_whole(
     return _unless_known(entry, Refusal(source, found.item, fingerprint, reason, hint, found.size, cursor))
 
 
+def plan_anew(
+    source: str,
+    found: Found,
+    entry: LedgerEntry | None,
+    now: datetime,
+    definition: str,
+    digest: Callable[[], str] | None,
+) -> Item | None:
+    """A file that is read as a whole each time it changes, or `definition` does; None when neither did.
+
+    With `digest` the file is taken as it is. Without, it is text, taken up to its last newline until it has settled.
+    """
+    cursor: dict[str, JsonValue] = {"size": found.size, "mtime_ns": found.mtime_ns, "definition": definition}
+    settled = now.timestamp() - found.mtime_ns / 1e9 >= SETTLED.total_seconds()
+    known = entry.cursor if entry else {}
+    if all(known.get(key) == value for key, value in cursor.items()) and (
+        digest or not settled or known.get("offset") == found.size
+    ):
+        return None
+    if digest:
+        fingerprint, end = digest(), found.size
+    else:
+        end = found.size if settled else _last_newline(found.path, 0, found.size)
+        if not end:
+            return None
+        fingerprint = prefix_digest(found.path, end)
+    if entry and entry.fingerprint == fingerprint and known.get("definition") == definition:
+        return None
+    return Item(source, found.item, fingerprint, cursor | {"offset": end}, end)
+
+
 def carried_cursor(entry: LedgerEntry | None) -> dict[str, JsonValue]:
     """The cursor for a refusal that read nothing: from it a later plan resumes where the entry before had
     come to.

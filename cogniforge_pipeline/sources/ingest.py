@@ -62,13 +62,17 @@ class Totals:
 
 
 @dataclass
-class _Read:
+class Read:
     """An item on its way into the ledger."""
 
     item: Item | Refusal
     status: str = INGESTED
     reason: str | None = None
     hint: str | None = None
+
+    def refuse(self, error: RefusedItem) -> None:
+        """Notes that it could not be read."""
+        self.status, self.reason, self.hint = REFUSED, error.message, error.hint
 
     @property
     def refusal(self) -> Refusal:
@@ -135,7 +139,7 @@ class _Ingestion:
             version = publish.versions(self.cursor).get(LEDGER, 0)
             planned = self.reader.plan(ledger_of(self.cursor, self.source), self.now or datetime.now(UTC))
             try:
-                for batch in _batches(planned):
+                for batch in batches(planned):
                     self._publish(batch, version)
                     version += 1
                     lost = 0
@@ -145,7 +149,7 @@ class _Ingestion:
                 if lost == ATTEMPTS:
                     raise
 
-    def _publish(self, batch: list[_Read], version: int) -> None:
+    def _publish(self, batch: list[Read], version: int) -> None:
         staging = Staging(self.cursor, self.contracts[TELEMETRY], self.run_id)
         notices: list[str] = []
         try:
@@ -155,7 +159,7 @@ class _Ingestion:
                         staging.read(self.reader, number, read.item)
                         notices += self.reader.notices
                     except RefusedItem as error:
-                        read.status, read.reason, read.hint = REFUSED, error.message, error.hint
+                        read.refuse(error)
             staging.settle()
             duplicates = staging.find_duplicates() > 0
             published = self._commit(batch, staging, duplicates, version)
@@ -171,7 +175,7 @@ class _Ingestion:
         if self.progress:
             self.progress(self.source, self.items, self.points)
 
-    def _commit(self, batch: Sequence[_Read], staging: Staging, duplicates: bool, version: int) -> list[Publication]:
+    def _commit(self, batch: Sequence[Read], staging: Staging, duplicates: bool, version: int) -> list[Publication]:
         circumstances = Circumstances(self.run_id, expected={LEDGER: version})
         counts = staging.counts(duplicates)
         with (
@@ -185,7 +189,7 @@ class _Ingestion:
                 refused=staging.bad(duplicates),
                 source=self.source,
             ) as telemetry,
-            self._stage(LEDGER, _ledger_rows(batch, _settled(counts, telemetry.quarantined), self.run_id)) as ledger,
+            self._stage(LEDGER, ledger_rows(batch, _settled(counts, telemetry.quarantined), self.run_id)) as ledger,
         ):
             fresh = [item for item in (series, telemetry) if item.audit.rows or item.quarantined]
             return publish.publish(self.lake, self.cursor, [*fresh, ledger], circumstances)
@@ -196,16 +200,16 @@ class _Ingestion:
         )
 
 
-def _batches(planned: Iterator[Item | Refusal]) -> Iterator[list[_Read]]:
-    """Groups of at most BATCH_ITEMS and about BATCH_BYTES; a large file stands alone."""
-    batch: list[_Read] = []
+def batches(planned: Iterator[Item | Refusal]) -> Iterator[list[Read]]:
+    """What was planned, in groups of at most BATCH_ITEMS and about BATCH_BYTES; a large file stands alone."""
+    batch: list[Read] = []
     size = 0
     for item in planned:
         large = item.size >= LARGE_BYTES
         if batch and (large or len(batch) == BATCH_ITEMS or size + item.size > BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(_Read(item) if isinstance(item, Item) else _Read(item, REFUSED, item.reason, item.hint))
+        batch.append(Read(item) if isinstance(item, Item) else Read(item, REFUSED, item.reason, item.hint))
         size += item.size
         if large:
             yield batch
@@ -219,7 +223,8 @@ def _settled(counts: Mapping[int, Counts], set_aside: int) -> Mapping[int, Count
     return {number: replace(count, bad=set_aside) for number, count in counts.items()} if len(counts) == 1 else counts
 
 
-def _ledger_rows(batch: Sequence[_Read], counts: Mapping[int, Counts], run_id: str) -> str:
+def ledger_rows(batch: Sequence[Read], counts: Mapping[int, Counts], run_id: str) -> str:
+    """SELECT of the ledger's entries; `counts` by the number of the item in the batch."""
     rows = []
     at = literal(datetime.now(UTC))
     for number, read in enumerate(batch):

@@ -1,4 +1,4 @@
-"""What a user declares in `platform/sources/*.yaml`: where telemetry comes from.
+"""What a user declares in `platform/sources/*.yaml`: where telemetry and the rows of their own tables come from.
 
 Belongs here: the declared types and the checks on their values. Does not: reading, and finding files.
 """
@@ -63,10 +63,15 @@ class Declared(BaseModel):
 
 
 class BaseSource(Declared):
-    """What all sources have: a name, and labels that each of its points carries."""
+    """What all sources have: a name."""
 
     name: Slug
     description: str | None = None
+
+
+class Labelled(Declared):
+    """A source of points, each of which carries these labels."""
+
     labels: dict[str, str] = Field(default_factory=dict)
 
 
@@ -89,6 +94,35 @@ class PathSource(BaseSource):
         return patterns
 
 
+class RecordSource(PathSource):
+    """A source of files with columns. The format follows from a file's ending unless it is said.
+
+    `timezone` counts for times without an offset. Times are ISO 8601 or epoch numbers (seconds, ms, us or ns told apart
+    by their size) unless `timestamp_format` (strptime) or `timestamp_unit` is given.
+    """
+
+    format: FileFormat | None = None
+    timezone: str = "UTC"
+    timestamp_format: str | None = None
+    timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"expected an IANA time zone such as Europe/Berlin, got {zone!r}") from error
+        return zone
+
+    @model_validator(mode="after")
+    def _one_way_to_tell_the_time(self) -> Self:
+        if self.timestamp_format and self.timestamp_unit:
+            raise ValueError("timestamp_format is for texts and timestamp_unit for numbers; give one of them")
+        return self
+
+
 class Columns(Declared):
     """Names in the file of the columns that have a meaning.
 
@@ -105,7 +139,7 @@ class Columns(Declared):
     labels: str | None = None
 
 
-class FilesSource(PathSource):
+class FilesSource(RecordSource, Labelled):
     """CSV, JSON lines or Parquet. One file (or what was appended to it) is one item.
 
     `service` and `metric` are templates over the path: `{parent}` (folder name), `{stem}` (file name without
@@ -113,13 +147,10 @@ class FilesSource(PathSource):
     path. They fill in where the file has no such column or it is empty. With `values` each of these columns
     is one metric, named like the column unless `metric` says otherwise (there `{column}` is its name); an
     empty cell is then no point. `label_columns` names the columns that become labels; by default all that
-    have no other meaning. `timezone` counts for times without an offset. Times are ISO 8601 or epoch numbers
-    (seconds, ms, us or ns told apart by their size) unless `timestamp_format` (strptime) or `timestamp_unit`
-    is given.
+    have no other meaning.
     """
 
     type: Literal["files"]
-    format: FileFormat | None = None
     columns: Columns = Columns()
     values: tuple[str, ...] = ()
     label_columns: Texts | None = None
@@ -129,19 +160,6 @@ class FilesSource(PathSource):
     kind: Kind | None = None
     metric_type: MetricType | None = None
     path_pattern: str | None = None
-    timezone: str = "UTC"
-    timestamp_format: str | None = None
-    timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"expected an IANA time zone such as Europe/Berlin, got {zone!r}") from error
-        return zone
 
     @field_validator("path_pattern")
     @classmethod
@@ -155,8 +173,6 @@ class FilesSource(PathSource):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.timestamp_format and self.timestamp_unit:
-            raise ValueError("timestamp_format is for texts and timestamp_unit for numbers; give one of them")
         if self.values and (self.columns.value or self.columns.metric):
             raise ValueError("values names many value columns; columns.value and columns.metric do not go with it")
         known = {"parent", "stem", "name", "path"} | set(re.compile(self.path_pattern or "").groupindex)
@@ -168,7 +184,21 @@ class FilesSource(PathSource):
         return self
 
 
-class OtlpSource(PathSource):
+class TableSource(RecordSource):
+    """Files that fill a table of the user's own: `platform/contracts/<schema>/<table>.yaml` says its columns and rules.
+
+    `columns` maps a column of the contract to its name in the files, where they differ. With mode `append` each file
+    gives rows of its own, and a changed file gives them anew in place of those it gave before; a file that is removed
+    leaves its rows. With mode `replace` the newest file, by its time of modification, is the whole table.
+    """
+
+    type: Literal["table"]
+    table: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
+    columns: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    mode: Literal["append", "replace"] = "append"
+
+
+class OtlpSource(PathSource, Labelled):
     """OTLP/JSON as the OpenTelemetry Collector's file exporter writes it: one export request on each line.
 
     `service` stands in for resources without `service.name`.
@@ -178,7 +208,7 @@ class OtlpSource(PathSource):
     service: str | None = None
 
 
-class PrometheusSource(BaseSource):
+class PrometheusSource(BaseSource, Labelled):
     """A Prometheus-compatible server, read with `query_range`.
 
     `queries` maps a name to an expression; the metric is the series' `__name__`, else that name. `matchers`
@@ -233,7 +263,7 @@ class PrometheusSource(BaseSource):
         return {**self.queries, **{matcher: matcher for matcher in self.matchers}}
 
 
-class HostSource(BaseSource):
+class HostSource(BaseSource, Labelled):
     """This machine, one sample for each plan. `service` is the host's name unless given."""
 
     type: Literal["host"]
@@ -242,8 +272,13 @@ class HostSource(BaseSource):
 
 
 Source = Annotated[FilesSource | OtlpSource | PrometheusSource | HostSource, Field(discriminator="type")]
+"""A source of telemetry."""
 SOURCE: TypeAdapter[Source] = TypeAdapter(Source)
 """Validates one declaration: `SOURCE.validate_python(mapping)`; raises pydantic.ValidationError."""
+AnySource = Annotated[
+    FilesSource | TableSource | OtlpSource | PrometheusSource | HostSource, Field(discriminator="type")
+]
+"""What a file of `platform/sources` may declare."""
 
 LANDING_OTLP = OtlpSource(
     name="landing-otlp",

@@ -31,7 +31,7 @@ class PathReader:
     def plan(self, ledger: Ledger, now: datetime) -> Iterator[Item | Refusal]:
         """The new files and the new parts of files, by path."""
         self._now = now
-        for found in find_files(self._declared, home=self._home, base=self._base):
+        for found in self._find():
             if isinstance(found, Refusal):
                 step: Item | Refusal | None = found
             else:
@@ -51,6 +51,9 @@ class PathReader:
             if step is not None:
                 yield step
 
+    def _find(self) -> Iterator[Found | Refusal]:
+        return find_files(self._declared, home=self._home, base=self._base)
+
     def _plan_file(self, found: Found, ledger: Ledger, now: datetime) -> Item | Refusal | None:
         entry = ledger.get(found.item)
         if found.path.suffix == ".gz":
@@ -59,8 +62,7 @@ class PathReader:
 
     def _path(self, item: Item) -> Path:
         if item.item not in self._paths:
-            found = find_files(self._declared, home=self._home, base=self._base)
-            self._paths = {file.item: file.path for file in found if isinstance(file, Found)}
+            self._paths = {file.item: file.path for file in self._find() if isinstance(file, Found)}
         if item.item not in self._paths:
             raise RefusedItem("gone since it was planned", "put the file back")
         return self._paths[item.item]

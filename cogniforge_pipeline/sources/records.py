@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cogniforge_pipeline.sources.folder import fill
-from cogniforge_pipeline.sources.model import FilesSource
+from cogniforge_pipeline.sources.model import FilesSource, RecordSource
 from cogniforge_pipeline.sources.points import (
     KINDS,
     POINT_COLUMNS,
@@ -52,6 +52,18 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Fields:
+    """A relation of records whose columns have no meaning yet. `relation` has `position` and what the columns'
+    expressions, `raw` (the record as text) and `problem` (branches `WHEN … THEN …` for broken records) refer to.
+    """
+
+    relation: str
+    columns: Mapping[str, Column]
+    raw: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Records:
     """A relation of records. `relation` has `position` and what the columns' expressions and `raw` refer to.
 
@@ -68,45 +80,57 @@ class Records:
     labels: Sequence[str] = ()
 
 
+def by_any_case(names: Sequence[str]) -> dict[str, str]:
+    """Each name under itself and, where that is no other name, in lower case."""
+    return {name.lower(): name for name in reversed(names)} | {name: name for name in names}
+
+
 def assign_roles(source: FilesSource, names: Sequence[str]) -> dict[str, str]:
     """Role -> column's name in the file. Raises RefusedItem when a column that is needed is not there."""
-    folded = {name.lower(): name for name in reversed(names)} | {name: name for name in names}
+    folded = by_any_case(names)
     roles: dict[str, str] = {}
     for role, usual in USUAL_NAMES.items():
         declared: str | None = getattr(source.columns, role)
         found = next((folded[n] for n in ([declared] if declared else usual) if n in folded), None)
         if found is None and declared:
-            raise _no_column(declared, names)
+            raise no_column(declared, names)
         if found and not (source.values and role in ("value", "metric")) and found not in source.values:
             roles[role] = found
     for column in (*source.values, *(source.label_columns or ())):
         if column not in names:
-            raise _no_column(column, names)
+            raise no_column(column, names)
     for role in ("timestamp",) if source.values else ("timestamp", "value"):
         if role not in roles:
-            raise _no_column(role, names)
+            raise no_column(role, names)
     for role, given in (("service", source.service), ("metric", source.metric or source.values)):
         if role not in roles and not given:
             raise RefusedItem(
-                f"nothing says the {role}: there is no column {role!r} among {_listed(names)}",
+                f"nothing says the {role}: there is no column {role!r} among {listed_columns(names)}",
                 f"add the column, or declare a source with `{role}:` for these files",
             )
     return roles
 
 
-def _no_column(name: str, names: Sequence[str]) -> RefusedItem:
+def no_column(name: str, names: Sequence[str]) -> RefusedItem:
+    """The refusal of a file that has not a column that is needed; `names` are those it has."""
     return RefusedItem(
-        f"there is no column {name!r}; the columns are {_listed(names)}",
+        f"there is no column {name!r}; the columns are {listed_columns(names)}",
         "correct the file's header, or name the columns in the source's `columns`",
     )
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed_columns(names: Sequence[str]) -> str:
+    """Names for a sentence, cut where they are many or long."""
     shown = ", ".join(repr(name[:60]) for name in names[:20])
     return shown + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
-def timestamp_sql(column: Column, source: FilesSource) -> str:
+def json_pointer(name: str) -> str:
+    """Where a member of a JSON object is."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def timestamp_sql(column: Column, source: RecordSource) -> str:
     """A column as TIMESTAMPTZ, NULL when it cannot be read.
 
     Of local times that come twice the later is meant.

@@ -9,6 +9,8 @@ instead: copying it would cost more than reading it again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -46,6 +48,19 @@ class Counts:
     last: datetime | None = None
 
 
+@contextmanager
+def damage_refused() -> Iterator[None]:
+    """Raises RefusedItem where reading a file's content fails; what is the machine's fault stays what it is."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException) as error:
+        if "No space left" in str(error):
+            raise
+        raise RefusedItem(f"the content is damaged: {error}", "write the file again, whole") from error
+
+
 class Staging:
     """Reads items, then answers what is to be published of them. One use for one batch; `clear` drops its tables."""
 
@@ -68,23 +83,20 @@ class Staging:
         """Reads one item. Raises RefusedItem when it cannot be read, or brings too many series."""
         select = f"SELECT {number} AS item_no, {', '.join(POINT_COLUMNS)} FROM ({reader.relation(self._cursor, item)})"
         try:
-            if item.size >= LARGE_BYTES and item.item.endswith(".parquet"):
-                self._direct = select
-                self._too_many_series(select)
-            else:
-                self._cursor.execute(f"INSERT INTO {_RAW} {select}")
-                try:
-                    self._too_many_series(f"SELECT * FROM {_RAW} WHERE item_no = {number}")
-                except RefusedItem:
-                    self._cursor.execute(f"DELETE FROM {_RAW} WHERE item_no = {number}")
-                    raise
-        except duckdb.OutOfMemoryException:
-            raise
-        except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException) as error:
+            with damage_refused():
+                if item.size >= LARGE_BYTES and item.item.endswith(".parquet"):
+                    self._direct = select
+                    self._too_many_series(select)
+                else:
+                    self._cursor.execute(f"INSERT INTO {_RAW} {select}")
+                    try:
+                        self._too_many_series(f"SELECT * FROM {_RAW} WHERE item_no = {number}")
+                    except RefusedItem:
+                        self._cursor.execute(f"DELETE FROM {_RAW} WHERE item_no = {number}")
+                        raise
+        except RefusedItem:
             self._direct = None
-            if "No space left" in str(error):
-                raise
-            raise RefusedItem(f"the content is damaged: {error}", "write the file again, whole") from error
+            raise
         self._items[number] = item.item
 
     def _too_many_series(self, select: str) -> None:
