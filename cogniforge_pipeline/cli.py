@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cogniforge_pipeline.aiops import root_cause_commands
+from cogniforge_pipeline.aiops import forecast_commands, root_cause_commands
+from cogniforge_pipeline.aiops.detect_commands import detect
 from cogniforge_pipeline.data_mesh import commands as contract_commands
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.options import HomeOption, existing_home
@@ -33,10 +34,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(slo_commands.app)
+app.add_typer(forecast_commands.app)
 app.add_typer(root_cause_commands.app)
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(canary_app, name="canary")
 app.add_typer(deploy_app, name="deploy")
+app.command()(detect)
 out = Console()
 err = Console(stderr=True)
 
@@ -146,6 +149,32 @@ def export(
     for name, path in export_parquet(opened, table, folder).items():
         out.print(f"[green]✓[/] {name} → {escape(str(path))}")
     out.print(f"[green]✓[/] {escape(str(publish_duckdb(opened)))}")
+
+
+@app.command()
+def docs(
+    home: HomeOption = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(help="schema.table; may be given again [default: all tables].", show_default=False),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the site in a browser.")] = False,
+) -> None:
+    """Build Data Docs: a site of Great Expectations that shows each contract, and how rows keep it."""
+    from cogniforge_pipeline.definitions import open_home
+    from cogniforge_pipeline.reports.data_docs import build
+
+    opened = open_home(existing_home(home))
+    with err.status("Great Expectations is at work …"):
+        page, verdicts = build(opened, table)
+    for verdict in verdicts:
+        if verdict.broken:
+            out.print(f"[bold red]✗[/] [bold]{verdict.table}[/] {escape(', '.join(verdict.broken))}")
+    whole = [verdict for verdict in verdicts if not verdict.broken]
+    out.print(f"[green]✓[/] {len(whole)} of {len(verdicts)} tables keep their contract")
+    out.print(escape(str(page)))
+    if show:
+        typer.launch(page.as_uri())
 
 
 @app.command()
