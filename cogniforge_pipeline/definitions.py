@@ -24,7 +24,7 @@ from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import maintain
 from cogniforge_pipeline.metadata import PHASE_TAG
 from cogniforge_pipeline.reports import assets as report_assets
-from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST, REPORTS
+from cogniforge_pipeline.sensors import DECISIONS, DOCS, FACTS, INGEST, REPORTS
 from cogniforge_pipeline.settings import Settings, load_settings
 from cogniforge_pipeline.source_assets import source_assets
 from cogniforge_pipeline.sources.declared import SOURCE_KIND
@@ -78,14 +78,16 @@ def build_definitions(home: Home) -> dg.Definitions:
     last = (*mesh_tables.AFTER_ALL, "reports.duckdb")
     reports = [asset for asset in made if not {_table(key) for key in asset.keys}.isdisjoint(last)]
     rest = [asset for asset in made if asset not in (*by_day, *inputs, *reports)]
+    on_request = report_assets.on_request(home, tables)
     jobs = [
         _job(INGEST, [*inputs, *events], "Read what is new from all sources, and what was told since."),
         _job(FACTS, by_day, "Compute the days that new data touched."),
         _job(DECISIONS, rest, "Decide."),
         _job(REPORTS, reports, "Measure what was published, and copy it for others to read."),
+        _job(DOCS, on_request, "Build Data Docs; nothing starts this by itself."),
     ]
     return dg.Definitions(
-        assets=[*made, *report_assets.on_request(home, tables)],
+        assets=[*made, *on_request],
         jobs=[*jobs, _maintenance(home)],
         schedules=sensors.schedules(home),
         sensors=sensors.sensors(home),

@@ -23,7 +23,7 @@ from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import Request, all_spans, fact_spans, stale_decisions
 from cogniforge_pipeline.reports.export import FILE
-from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST, REPORTS
+from cogniforge_pipeline.sensors import DECISIONS, DOCS, FACTS, INGEST, REPORTS
 from cogniforge_pipeline.settings import Settings, packaged
 from cogniforge_pipeline.written_assets import shown_version
 
@@ -113,6 +113,8 @@ def run(
                 resting = _unchanged(home, instance, graph, as_of)
         for name in (DECISIONS, REPORTS):
             phase(name, {}, resting)
+        if select is not None:
+            phase(DOCS, {})
     return report
 
 

@@ -25,6 +25,8 @@ from cogniforge_pipeline.sources.ingest import ledger_of
 from cogniforge_pipeline.sources.table_reader import TableReader
 
 INGEST, FACTS, DECISIONS, REPORTS = "ingest", "facts", "decisions", "reports"
+DOCS = "docs"
+"""Made on request only."""
 SECONDS = 5
 DECISION_SECONDS = 15
 """Sensors look often; decisions less so, for facts that are about to be computed should be there first."""

@@ -219,7 +219,7 @@ def _output(attempt: Attempt, settings: Settings, source: Source) -> OutputDatas
         facets["columnLineage"] = _column_lineage(source.origins, settings)
     audit = made.audit if made else attempt.error.audit if isinstance(attempt.error, AuditFailed) else None
     if audit:
-        facets |= _quality(audit, attempt.ended)
+        facets |= _quality(audit)
     statistics = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet
     return OutputDataset(
         *dataset_name(contract.name, settings.data),
@@ -254,7 +254,7 @@ def _column_lineage(
     )
 
 
-def _quality(audit: Audit, when: datetime) -> dict[str, Any]:
+def _quality(audit: Audit) -> dict[str, Any]:
     from openlineage.client.facet_v2 import data_quality_assertions_dataset, data_quality_metrics_dataset
 
     columns = {
@@ -280,7 +280,6 @@ def _quality(audit: Audit, when: datetime) -> dict[str, Any]:
             data_quality_metrics_dataset.DataQualityMetricsDatasetFacet,
             columnMetrics=columns,
             rowCount=audit.rows,
-            captureDate=_time(when),
         ),
         "dataQualityAssertions": _facet(
             data_quality_assertions_dataset.DataQualityAssertionsDatasetFacet, assertions=assertions

@@ -1,8 +1,8 @@
 """Write, audit, publish: the only way that rows become a table of the lake.
 
-Belongs here: staging a result, checking it against its contract, setting bad rows aside, and committing tables together
-with their quarantine, their quality figures and their entry in the log of materializations. Does not: computing a
-result, deciding which days to compute (`increments.py`), or Dagster.
+Belongs here: staging a result, checking it against its contract, setting bad rows aside, committing tables together
+with their quarantine, their quality figures and their entry in the log of materializations, and telling of every attempt
+(OpenLineage hears it). Does not: computing a result, deciding which days to compute (`increments.py`), or Dagster.
 
 The log `data_mesh.materializations` gives each table a version that grows by one with every publication. A publication
 names the versions that it read; when another process has published the same table in between, it is refused with

@@ -37,7 +37,7 @@ def assets(home: Home, made: Collection[str]) -> list[dg.AssetsDefinition]:
 
 
 def on_request(home: Home, made: Collection[str]) -> list[dg.AssetsDefinition]:
-    """Data Docs, which no job, schedule or sensor makes: Great Expectations alone takes many seconds to import."""
+    """Data Docs, which no run, schedule or sensor makes unasked: Great Expectations alone takes many seconds to import."""
 
     @dg.multi_asset(
         name="reports__data_docs",

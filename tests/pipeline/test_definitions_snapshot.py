@@ -20,7 +20,8 @@ from tests.support.webserver import environment
 
 KEPT = Path(__file__).with_name("definitions.yaml")
 UPDATE = "python -m tests.pipeline.test_definitions_snapshot"
-HEAVY = {"altair", "great_expectations", "pandas", "pandera", "polars", "pyarrow", "sklearn", "statsmodels"}
+HEAVY = {"altair", "great_expectations", "openlineage", "pandas", "pandera", "polars", "pyarrow", "sklearn", "sqlglot"}
+HEAVY |= {"statsmodels"}
 
 
 def described(definitions: dg.Definitions) -> dict[str, Any]:
