@@ -5,10 +5,12 @@ Belongs here: translation of contracts and publications into Dagster's values. D
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 import dagster as dg
+from dagster._core.utils import is_valid_email
 
 from cogniforge_pipeline.contracts import Contract, Rule
 from cogniforge_pipeline.home import Home
@@ -49,15 +51,28 @@ def spec(
             "dagster/uri": f"{home.settings.data.rstrip('/')}/{contract.schema}/{contract.table}",
             "contract_version": contract.version,
         },
-        owners=[contract.owner if "@" in contract.owner else f"team:{contract.owner.removeprefix('team:')}"],
+        owners=_owners(contract.owner),
         kinds=set(kinds),
-        tags={f"cogniforge/{tag}": "" for tag in contract.tags},
+        tags={f"cogniforge/{slug}": "" for tag in contract.tags if (slug := _slug(tag))},
         group_name=contract.schema,
         code_version=code_version,
         automation_condition=automation,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(seconds=seconds)) if seconds else None,
         partitions_def=days_of(home) if by_day else None,
     )
+
+
+def _owners(owner: str) -> list[str]:
+    """A contract's owner in Dagster's form: an e-mail address, else a team, else nobody."""
+    named = owner.strip().removeprefix("team:").strip()
+    if is_valid_email(named):
+        return [named]
+    return [f"team:{named}"] if named else []
+
+
+def _slug(tag: str) -> str:
+    """A tag in the letters that Dagster allows: 63 at most."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", tag).strip("-")[:63]
 
 
 def checks(contract: Contract) -> list[dg.AssetCheckSpec]:

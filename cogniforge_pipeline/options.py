@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,7 +34,7 @@ def existing_home(home: Path | None) -> Settings:
     return settings
 
 
-def print_json(value: Mapping[str, Any]) -> None:
+def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
     """Prints what JSON can hold of a value: NaN and infinity as null, times as ISO 8601."""
     typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
 

@@ -15,13 +15,16 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TypeVar
 
+import yaml
+
 from cogniforge_pipeline.contracts import Contract, ContractError, load_contract
 from cogniforge_pipeline.declarations import Declaration, Problem, load_platform
+from cogniforge_pipeline.declarations.document import parse_yaml
 from cogniforge_pipeline.declarations.validate import did_you_mean
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.queries import Query, QueryInvalid, check_inputs, load_query
@@ -46,7 +49,7 @@ def load_products(platform: Path, known: Mapping[str, Contract]) -> Products:
     """All products of a platform folder. `known` are the package's contracts, whose schemas are taken."""
     problems: list[Problem] = []
     taken = {contract.schema for contract in known.values()} | RESERVED_SCHEMAS
-    contracts = dict(_read(platform, "contracts", (".yaml", ".yml"), load_contract, taken, problems))
+    contracts = dict(_read(platform, "contracts", (".yaml", ".yml"), read_contract, taken, problems))
     queries = dict(_read(platform, "sql", (".sql",), load_query, taken, problems))
     for name in sorted(queries.keys() - contracts.keys()):
         place = name.replace(".", "/")
@@ -67,6 +70,20 @@ def load_products(platform: Path, known: Mapping[str, Contract]) -> Products:
         problems.append(problem)
         del queries[name], contracts[name]
     return Products(contracts, queries, sources, tuple(problems))
+
+
+def read_contract(path: Path) -> Contract:
+    """One contract of a user, as `load_contract`; broken YAML is told as in all other files, with line and column.
+
+    Raises ContractError.
+    """
+    try:
+        return load_contract(path)
+    except ContractError as error:
+        if isinstance(error.__cause__, yaml.YAMLError):
+            for problem in parse_yaml(path.read_text(encoding="utf-8"), str(path))[1]:
+                raise ContractError(str(replace(problem, hint=None)), problem.hint) from error
+        raise
 
 
 def _read(
@@ -162,6 +179,6 @@ def _unusable(queries: Mapping[str, Query], known: set[str]) -> Iterator[tuple[s
 
 def _problem(shown: str, path: Path, error: CogniforgeError) -> Problem:
     """The error of a file, with the place in words that the user knows."""
-    place = re.match(rf"{re.escape(str(path))}(?::(\d+))?: ", error.message)
-    line = int(place[1]) if place and place[1] else None
-    return Problem(shown, error.message[place.end() :] if place else error.message, error.hint, line)
+    place = re.match(rf"{re.escape(str(path))}(?::(\d+))?(?::(\d+))?: ", error.message)
+    line, column = (int(part) if part else None for part in (place.groups() if place else (None, None)))
+    return Problem(shown, error.message[place.end() :] if place else error.message, error.hint, line, column)

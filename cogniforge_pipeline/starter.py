@@ -22,6 +22,9 @@ Keep this folder in git. Every file is checked by `cogniforge doctor`, which nam
 | `slos/*.yaml` | service level objectives (OpenSLO v1) |
 | `contracts/<schema>/<table>.yaml` | columns and rules of a table of yours (ODCS v3) |
 | `sql/<schema>/<table>.sql` | the SELECT that makes such a table, unless files fill it |
+| `error_budget_policies/*.yaml` | what follows when an error budget is spent |
+| `contexts/*.yaml` | bounded contexts: which products a part of the business offers, and what it reads from others |
+| `governance/*.yaml` | policies: what every product owes, and which one is excused until when |
 
 Files dropped into `../landing/` (CSV, Parquet or JSON Lines with the columns `timestamp`, `service`, `metric` and
 `value`) are read without any declaration.

@@ -13,6 +13,17 @@ from typing import Any, Literal
 Kind = Literal["row", "table"]
 Severity = Literal["ERROR", "WARN"]
 Dimension = Literal["completeness", "accuracy", "consistency", "timeliness", "uniqueness", "volume"]
+MODE_PROPERTY = "compatibilityMode"
+"""The custom property of a contract that names its mode: who has to go on reading when its version changes."""
+MODES = (
+    "NONE",
+    "BACKWARD",
+    "FORWARD",
+    "FULL",
+    "BACKWARD_TRANSITIVE",
+    "FORWARD_TRANSITIVE",
+    "FULL_TRANSITIVE",
+)
 
 
 @dataclass(frozen=True)

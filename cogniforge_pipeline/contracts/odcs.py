@@ -6,12 +6,13 @@ What a file states: `name` is `schema.table` and the one entry of `schema` carri
 column's physicalType is a DuckDB type (else its logicalType decides); `partitioned` marks the partition
 column; the custom property `sortBy` of the table lists the sort columns (else the primary key); the custom
 property `finite` of a DOUBLE refuses NaN and Infinity. The SLA property `latency` (or `freshness`) is the
-greatest age of the newest row.
+greatest age of the newest row. The custom property `compatibilityMode` of the contract is one of `MODES`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import pydantic
@@ -23,10 +24,10 @@ from open_data_contract_standard.model import (
     SchemaProperty,
 )
 
-from cogniforge_pipeline.contracts.model import Column, Contract, Rule
+from cogniforge_pipeline.contracts.model import MODE_PROPERTY, MODES, Column, Contract, Rule
 from cogniforge_pipeline.contracts.quality import quality_rule
 from cogniforge_pipeline.contracts.rules import column_rules, foreign_key_rule, unique_rule
-from cogniforge_pipeline.contracts.sla import promises
+from cogniforge_pipeline.contracts.sla import check_names, promises
 from cogniforge_pipeline.contracts.sqlcheck import canonical_type
 from cogniforge_pipeline.contracts.yaml_text import ContractError, Document, Spot, read_document, unknown_keys
 
@@ -64,11 +65,17 @@ def load_contracts(folder: Path | str) -> dict[str, Contract]:
 
 def load_contract(path: Path | str) -> Contract:
     """One contract. Raises ContractError with file, line and what to do for anything that cannot be used."""
-    return parse_contract(read_document(Path(path)))
+    document = read_document(Path(path))
+    contract = parse_contract(document)
+    _check_mode(document)
+    check_names(document)
+    return contract
 
 
 def parse_contract(document: Document) -> Contract:
-    """The contract of a document that was read already. Raises as `load_contract`."""
+    """The contract of a document that was read already. Raises as `load_contract`, but takes words that only a file's
+    author can correct: an unknown mode, and an SLA property that looks misspelt.
+    """
     odcs = _parse(document)
     spot = Spot(document)
     schema, table = _name(odcs, spot)
@@ -137,6 +144,16 @@ def _parse(document: Document) -> OpenDataContractStandard:
     if odcs.status not in _STATUSES:
         spot.at("status").fail(f"status {odcs.status!r} is unknown", f"use one of {', '.join(_STATUSES)}")
     return odcs
+
+
+def _check_mode(document: Document) -> None:
+    for index, item in enumerate(document.data.get("customProperties") or []):
+        mode = item.get("value")
+        if item.get("property") == MODE_PROPERTY and mode not in MODES:
+            near = get_close_matches(str(mode).upper(), MODES, 1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            message = f"{MODE_PROPERTY} {mode!r} is unknown"
+            document.fail(("customProperties", index, "value"), message, f"{meant}use one of {', '.join(MODES)}")
 
 
 def _name(odcs: OpenDataContractStandard, spot: Spot) -> tuple[str, str]:

@@ -6,12 +6,13 @@ Belongs here: reading `slaProperties`. Does not: measuring whether a promise is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from open_data_contract_standard.model import ServiceLevelAgreementProperty
 
 from cogniforge_pipeline.contracts.model import Column
-from cogniforge_pipeline.contracts.yaml_text import Spot
+from cogniforge_pipeline.contracts.yaml_text import Document, Spot
 
 _SECONDS = {
     "s": 1,
@@ -33,6 +34,28 @@ _SECONDS |= {
     "yr": 31557600,
     "year": 31557600,
 }
+
+_NAMES = (
+    *("availability", "throughput", "errorRate", "error_rate", "retention", "frequency", "latency", "freshness"),
+    *("timeToDetect", "timeToNotify", "timeToRepair", "generalAvailability", "endOfSupport", "endOfLife"),
+    "timeOfAvailability",
+)
+"""The names of ODCS, and what this platform reads besides."""
+_NEAR = 0.8
+
+
+def check_names(document: Document) -> None:
+    """Refuses the name of an SLA property that is nearly one of ODCS: it would promise nothing. ODCS allows any other.
+
+    The document is one that `promises` took. Raises ContractError.
+    """
+    known = {name.lower(): name for name in _NAMES}
+    for index, item in enumerate(document.data.get("slaProperties") or []):
+        name = item["property"]
+        near = [] if name in _NAMES else get_close_matches(name.lower(), known, 1, _NEAR)
+        if near:
+            place = ("slaProperties", index, "property")
+            document.fail(place, f"the SLA property {name!r} is unknown", f"did you mean {known[near[0]]}?")
 
 
 def promises(

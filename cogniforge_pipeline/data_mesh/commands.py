@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cogniforge_pipeline.data_mesh.compatibility import Difference
+    from cogniforge_pipeline.data_mesh.registration import Review
 
 app = typer.Typer(no_args_is_help=True, help="Contracts: compare versions, and check a change before it is merged.")
 
@@ -61,6 +62,9 @@ def diff(
     """Compare two versions of a schema, without a home. Exit code 0: compatible, 1: not, 2: a file cannot be used."""
     from cogniforge_pipeline.data_mesh.documents import compare_documents, read_schema
 
+    transitive = [each.value for each in Mode if each.endswith("_TRANSITIVE")]
+    if history and mode.value not in transitive:
+        _usage(f"mode {mode.value} takes no --history; these modes do: {', '.join(transitive)}")
     try:
         before, after, *earlier = [read_schema(path) for path in (old, new, *(history or ()))]
         found = compare_documents(before, after, mode.value, history=earlier)
@@ -80,12 +84,27 @@ def diff(
 
 
 @app.command()
-def check(home: HomeOption = None) -> None:
-    """Compare the platform folder's contracts with the registered ones. Exit code 1: a change is refused."""
+def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Compare the platform folder's contracts with the registered ones. Exit code 0: all are accepted, 1: a change is
+    refused, 2: there is no lake to compare with.
+    """
     from cogniforge_pipeline.data_mesh.registration import check_files
 
+    try:
+        results = check_files(existing_home(home))
+    except CogniforgeError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        raise typer.Exit(2) from None
+    if as_json:
+        print_json([result.to_dict() for result in results])
+    else:
+        _print_reviews(results)
+    if any(result.verdict == "refused" for result in results):
+        raise typer.Exit(1)
+
+
+def _print_reviews(results: Sequence[Review]) -> None:
     console = Console(soft_wrap=True)
-    results = check_files(existing_home(home))
     for result in results:
         colour, word = {
             "refused": ("bold red", "refused"),
@@ -102,8 +121,6 @@ def check(home: HomeOption = None) -> None:
                 console.print(f"    [yellow]→[/] {escape(reason)}")
     refused = sum(result.verdict == "refused" for result in results)
     console.print(f"{len(results)} contracts, {refused} refused" if results else "no contracts in the platform folder")
-    if refused:
-        raise typer.Exit(1)
 
 
 @app.command("import")

@@ -5,8 +5,10 @@ what differs between two documents, and which step it needs (`compatibility`).
 
 A new version is accepted when it is compatible with the newest one in the contract's mode (in a transitive mode with all
 versions) and its number is higher by at least the step that the change needs. The mode is that of the newest version:
-nobody loosens it with the change that it would have refused. A contract describes rows, so a JSON Schema that does not
-say otherwise has no further properties (`documents.as_record`): to add an optional one breaks nobody.
+nobody loosens it with the change that it would have refused, and to ask for less later takes a major step of its own.
+
+A contract describes rows, so a JSON Schema that does not say otherwise has no further properties
+(`documents.as_record`): to add an optional one breaks nobody.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from pydantic import JsonValue
 
 from cogniforge_pipeline import written
 from cogniforge_pipeline.contracts import Contract
-from cogniforge_pipeline.data_mesh.compatibility import Mode, required_bump, step_problem
-from cogniforge_pipeline.data_mesh.compatibility.model import MODES
+from cogniforge_pipeline.data_mesh.compatibility import Difference, Mode, required_bump, step_problem
+from cogniforge_pipeline.data_mesh.compatibility.model import MODES, Direction
 from cogniforge_pipeline.data_mesh.compatibility.versions import parse_version
 from cogniforge_pipeline.data_mesh.documents import as_record, compare_documents, kind_of, plain
 from cogniforge_pipeline.data_mesh.service_types import (
@@ -32,6 +34,8 @@ from cogniforge_pipeline.data_mesh.service_types import (
     SchemaEvolution,
     json_text,
 )
+from cogniforge_pipeline.data_mesh.sla import promises
+from cogniforge_pipeline.data_mesh.told import told_contract
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection
@@ -42,6 +46,7 @@ TOLD = (VERSIONS, EVOLUTIONS)
 """Tables that nothing computes."""
 MODE_PROPERTY = "compatibilityMode"
 """The custom property of an ODCS contract that names its mode; BACKWARD without one."""
+_LOOSE = "a mode that asks for less needs a new major version, with no other change that breaks"
 UNCHANGED = "it is registered already"
 _RETOLD = ("mode", "domain", "name", "description", "owners", "consumers", "sla")
 
@@ -73,7 +78,7 @@ def version_of(contract: DataContract, origin: Origin = "api") -> ContractVersio
             f"{document.get('version')}",
             "make them equal",
         )
-    return ContractVersion(
+    made = ContractVersion(
         contract_id=contract.contract_id,
         version=contract.schema_version,
         kind=kind,
@@ -88,6 +93,9 @@ def version_of(contract: DataContract, origin: Origin = "api") -> ContractVersio
         registered_at=datetime.now(UTC),
         origin=origin,
     )
+    if origin == "api":
+        promises({made.contract_id: told_contract(made)})  # refuses a promise that nobody could measure
+    return made
 
 
 def version_of_file(contract: Contract, origin: Origin = "file") -> ContractVersion:
@@ -155,7 +163,10 @@ def decide(
         compare_documents(document, document)  # refuses one that cannot be used
         return made
     same = next((version for version in known if version.version == proposed.version), None)
+    loosened = _loosened(newest.mode, proposed.mode)
     if same and same.canonical == proposed.canonical and (same is newest or proposed.origin == "api"):
+        if loosened:
+            return replace(made, accepted=False, required_step="major", differences=(loosened,), reasons=(_LOOSE,))
         return replace(made, required_step="none", reasons=_retold(same, proposed))
     if newest.kind != proposed.kind:
         compare_documents(document, document)
@@ -163,19 +174,35 @@ def decide(
         return replace(made, accepted=False, required_step="major", reasons=(reason,))
     earlier = [_rows_of(version) for version in known[:-1] if version.kind == proposed.kind]
     found = compare_documents(_rows_of(newest), _rows_of(proposed), newest.mode, history=earlier)
-    step = required_bump(found.differences)
+    differences = (*found.differences, loosened) if loosened else found.differences
+    step = "major" if loosened else required_bump(found.differences)
     reasons = [] if found.compatible else [f"{item.message} ({item.rule} at {item.path})" for item in found.breaking]
     wrong = step_problem(newest.version, proposed.version, step)
     if wrong:
-        reasons.append(wrong)
+        reasons.append(f"{wrong}: {_LOOSE}" if loosened else wrong)
     accepted = not reasons
     if accepted:
         reasons.append(f"compatible in mode {newest.mode}; the change needs a step of {step}")
-    return replace(made, accepted=accepted, required_step=step, differences=found.differences, reasons=tuple(reasons))
+    return replace(made, accepted=accepted, required_step=step, differences=differences, reasons=tuple(reasons))
 
 
 def _rows_of(version: ContractVersion) -> Any:
     return version.content if version.kind == "odcs" else as_record(version.content)
+
+
+def _loosened(old: Mode, new: Mode) -> Difference | None:
+    """What to tell of a mode that protects fewer readers than the one before."""
+    before, after = _protected(old), _protected(new)
+    if before <= after:
+        return None
+    direction: Direction = "FORWARD" if "FORWARD" in before - after else "BACKWARD"
+    return Difference("COMPATIBILITY_MODE_LOOSENED", "#", direction, False, f"the mode {old} becomes {new}")
+
+
+def _protected(mode: Mode) -> set[str]:
+    word, _, transitive = mode.partition("_")
+    directions = {"FULL": {"BACKWARD", "FORWARD"}, "NONE": set()}.get(word, {word})
+    return directions | {f"{name} of all versions" for name in directions if transitive}
 
 
 def propose(

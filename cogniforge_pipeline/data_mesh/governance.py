@@ -164,7 +164,10 @@ def _contract(subject: Subject, _: Rules) -> Fault | None:
     if subject.contract:
         return None
     place = subject.product.name.replace(".", "/")
-    return "it has no contract", f"write contracts/{place}.yaml"
+    return (
+        "it has no contract",
+        f"write contracts/{place}.yaml, or register one by the Python API and name it in the context",
+    )
 
 
 def _encryption(subject: Subject, _: Rules) -> Fault | None:

@@ -124,7 +124,8 @@ class GovernancePolicy(DeclarationModel):
 class Product(DeclarationModel):
     """A data product: `name` is its table (`schema.table`), tier 1 the most important.
 
-    `owner` and `description` come before those of its contract. Ports say how data comes in and how others get it.
+    `owner` and `description` come before those of its contract, which is the one of its own name unless it names
+    another. Ports say how data comes in and how others get it.
     """
 
     name: Name
@@ -133,6 +134,7 @@ class Product(DeclarationModel):
     description: Text | None = None
     input_ports: tuple[Text, ...] = ()
     output_ports: tuple[Text, ...] = ()
+    contract: Name | None = None
 
 
 class BoundedContext(DeclarationModel):

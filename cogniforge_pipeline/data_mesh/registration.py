@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cogniforge_pipeline import written
-from cogniforge_pipeline.contracts import Contract, load_contract
+from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.data_mesh.compatibility import Difference
 from cogniforge_pipeline.data_mesh.evolution import (
     EVOLUTIONS,
@@ -28,6 +28,7 @@ from cogniforge_pipeline.data_mesh.service_types import ContractVersion, SchemaE
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection, Lake
+from cogniforge_pipeline.products import read_contract
 from cogniforge_pipeline.settings import Settings
 from cogniforge_pipeline.sqltext import literal
 
@@ -119,6 +120,17 @@ class Review:
     from_version: str | None = None
     differences: tuple[Difference, ...] = ()
 
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain JSON values, with the differences as `Difference.to_dict` gives them."""
+        return {
+            "path": self.path,
+            "verdict": self.verdict,
+            "from_version": self.from_version,
+            "to_version": self.to_version,
+            "reasons": list(self.reasons),
+            "differences": [item.to_dict() for item in self.differences],
+        }
+
 
 def check_files(settings: Settings) -> list[Review]:
     """How the registry would decide on each contract of the platform folder, in order of path; nothing is written.
@@ -143,11 +155,12 @@ def check_files(settings: Settings) -> list[Review]:
         shown = path.relative_to(settings.platform).as_posix()
         version: str | None = None
         try:
-            proposed = version_of_file(load_contract(path))
+            proposed = version_of_file(read_contract(path))
             version = proposed.version
             decision = decide(versions.get(proposed.contract_id, []), proposed, who="")
         except CogniforgeError as error:
-            reviews.append(Review(shown, "refused", version, (str(error.message).replace(str(path), shown),)))
+            hint = f" ({error.hint})" if error.hint else ""
+            reviews.append(Review(shown, "refused", version, (error.message.replace(str(path), shown) + hint,)))
             continue
         accepted: Literal["unchanged", "accepted"] = "unchanged" if decision.reasons == (UNCHANGED,) else "accepted"
         reviews.append(

@@ -154,7 +154,7 @@ class SchemaEvolution:
 class DataProduct:
     """A product that a bounded context offers; tier 1 is the most important of 5.
 
-    Ports say how data comes in and how others get it.
+    Ports say how data comes in and how others get it; `contract` names a registered contract where its id is another one.
     """
 
     product_id: str
@@ -164,6 +164,7 @@ class DataProduct:
     tier: int = 3
     input_ports: Sequence[str] = ()
     output_ports: Sequence[str] = ()
+    contract: str | None = None
 
     def declared(self) -> dict[str, Any]:
         """It as an entry of its context's `products`."""

@@ -42,20 +42,29 @@ class Promise:
     error_rate: float | None = None
 
 
-def promises(contracts: Iterable[Contract]) -> list[Promise]:
-    """The promises of the contracts that make any, in order of name.
+def promises(contracts: Mapping[str, Contract]) -> list[Promise]:
+    """The promises of the products whose contract makes any, in order of name.
 
     Raises CogniforgeError, with the file, for an availability or error rate that is no share.
     """
     found = []
-    for contract in contracts:
+    for product, contract in contracts.items():
         units = {item.get("property"): item.get("unit") for item in contract.raw.get("slaProperties") or ()}
         name = next((name for name in _ERROR_RATES if name in contract.sla), _ERROR_RATES[0])
         availability = _share(contract, "availability", units)
-        promise = Promise(contract.name, contract.freshness_seconds, availability, _share(contract, name, units))
-        if promise != Promise(contract.name):
+        promise = Promise(product, _freshness(contract), availability, _share(contract, name, units))
+        if promise != Promise(product):
             found.append(promise)
     return sorted(found, key=lambda promise: promise.product_id)
+
+
+def _freshness(contract: Contract) -> float | None:
+    value: Any = contract.sla.get("freshness_seconds")
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")):
+        return contract.freshness_seconds
+    raise CogniforgeError(
+        f"{contract.path}: freshness_seconds expects a number above 0, found {value!r}", "promise it in seconds"
+    )
 
 
 def _share(contract: Contract, name: str, units: Mapping[str, str | None]) -> float | None:

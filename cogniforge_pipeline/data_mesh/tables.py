@@ -21,10 +21,12 @@ from hashlib import sha256
 from typing import Any
 
 from cogniforge_pipeline.contracts import Contract, load_contracts
+from cogniforge_pipeline.data_mesh.evolution import VERSIONS, registered
 from cogniforge_pipeline.data_mesh.governance import findings, subjects
 from cogniforge_pipeline.data_mesh.lineage import Edge, column_edges, table_edges
 from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND, BoundedContext
 from cogniforge_pipeline.data_mesh.sla import overdue_sql, promises, sla_status_sql
+from cogniforge_pipeline.data_mesh.told import of_products
 from cogniforge_pipeline.data_mesh.trends import quality_trends_sql
 from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY
@@ -52,6 +54,11 @@ class Mesh:
 
     def contexts(self, cursor: Connection) -> list[BoundedContext]:
         return [declaration.model for declaration in declared(cursor, CONTEXT_KIND)]
+
+    def kept(self, cursor: Connection) -> dict[str, Contract]:
+        """The contract of each product, also of those that only the Python API knows."""
+        told = (versions[-1] for versions in registered(cursor).values() if versions[-1].origin == "api")
+        return of_products(self.contracts(), told, self.contexts(cursor))
 
     def logged(self) -> tuple[str, ...]:
         """The logs, which have a version where the Python API adds to them, and the tables that are not of the mesh."""
@@ -86,10 +93,10 @@ def computed(
     mesh = Mesh(contracts, queries, clock)
     return [
         Computed(CONTEXTS, (REGISTRY,), lambda cursor: _contexts(mesh, cursor)),
-        Computed(PRODUCTS, (REGISTRY,), lambda cursor: _products(mesh, cursor)),
-        Computed(FINDINGS, (REGISTRY,), lambda cursor: _findings(mesh, cursor)),
+        Computed(PRODUCTS, (REGISTRY, VERSIONS), lambda cursor: _products(mesh, cursor)),
+        Computed(FINDINGS, (REGISTRY, VERSIONS), lambda cursor: _findings(mesh, cursor)),
         Computed(TRENDS, (QUALITY, MATERIALIZATIONS), lambda _: _trends(mesh)),
-        Computed(SLA, (QUALITY, MATERIALIZATIONS), lambda cursor: _sla(mesh, cursor)),
+        Computed(SLA, (QUALITY, MATERIALIZATIONS, VERSIONS), lambda cursor: _sla(mesh, cursor)),
         Computed(LINEAGE, (MATERIALIZATIONS,), lambda cursor: _lineage(mesh, cursor)),
     ]
 
@@ -130,7 +137,7 @@ def _products(mesh: Mesh, cursor: Connection) -> Written:
             "tags": list(subject.contract.tags) if subject.contract else [],
             "freshness_seconds": subject.contract.freshness_seconds if subject.contract else None,
         }
-        for subject in subjects(mesh.contracts(), contexts.values())
+        for subject in subjects(mesh.kept(cursor), contexts.values())
     ]
     return _fixed(PRODUCTS, rows)
 
@@ -145,7 +152,7 @@ def _findings(mesh: Mesh, cursor: Connection) -> Written:
     contexts = mesh.contexts(cursor)
     policies = [declaration.model for declaration in declared(cursor, GOVERNANCE_KIND)]
     now = mesh.clock()
-    found = findings(mesh.contracts(), contexts, policies, now)
+    found = findings(mesh.kept(cursor), contexts, policies, now)
     select = _rows([finding.to_row(now) for finding in found]) if found else None
     digest = _digest(*(repr(finding) for finding in found))
     return Written(FINDINGS, (REGISTRY,), digest, lambda *_: [select] if select else [], idle=not found, timeless=True)
@@ -157,7 +164,7 @@ def _trends(mesh: Mesh) -> Written:
 
 
 def _sla(mesh: Mesh, cursor: Connection) -> Written:
-    promised = promises(mesh.contracts().values())
+    promised = promises(mesh.kept(cursor))
     if not promised:
         return Written(SLA, (), "", lambda *_: [], idle=True)
     now = mesh.clock()

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from cogniforge_pipeline.data_mesh import DataQualityMetrics
+from cogniforge_pipeline.data_mesh import BoundedContext, DataContract, DataProduct, DataQualityMetrics
 from cogniforge_pipeline.data_mesh.service import DataMeshService
 from cogniforge_pipeline.definitions import open_home
+from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.runner import run
 from cogniforge_pipeline.settings import Settings, load_settings
@@ -96,3 +97,48 @@ def test_without_news_the_mesh_rests_and_quality_told_by_others_wakes_it(setting
     assert run(home).success
     assert dict(rows(home, made))["data_mesh.quality_trends"] == before["data_mesh.quality_trends"] + 1
     assert rows(home, "SELECT volume FROM data_mesh.quality_trends WHERE product_id = 'mail.sent'") == [(10,)]
+
+
+def test_a_product_of_the_api_is_judged_by_the_contract_that_it_names(settings: Settings) -> None:
+    service = DataMeshService(settings)
+    service.register_bounded_context(BoundedContext(context_id="users", domain="crm", upstream_contexts=["operations"]))
+    service.register_data_product(DataProduct("user-profile", "users", contract="user-profile-v1"))
+    text = {"type": "string", "description": "its id"}
+    service.create_data_contract(
+        DataContract(
+            "user-profile-v1",
+            "crm",
+            "User profile",
+            "Who they are",
+            "1.0.0",
+            {"type": "object", "properties": {"id": text}},
+            owners=["user-team"],
+            sla_guarantees={"freshness_seconds": 60, "availability": 0.999},
+        )
+    )
+    now = datetime.now(UTC)
+    for age, measured in ((4500.0, now - timedelta(minutes=30)), (10.0, now)):
+        service.record_quality_metrics(DataQualityMetrics("user-profile", measured, 1.0, 1.0, 1.0, None, age, 100, 0.0))
+    home = open_home(settings)
+    assert run(home).success
+    found = (
+        "SELECT owner, contract_version, freshness_seconds FROM data_mesh.products WHERE product_id = 'user-profile'"
+    )
+    assert rows(home, found) == [("user-team", "1.0.0", 60.0)]
+    judged = (
+        "SELECT sla, status, len(breaches) FROM data_mesh.sla_status WHERE product_id = 'user-profile' ORDER BY sla"
+    )
+    assert rows(home, judged) == [
+        ("availability", "breached", 1),
+        ("error_rate", "not_promised", 0),
+        ("freshness", "ok", 1),
+    ]
+    assert rows(
+        home,
+        "SELECT breaches[1].ended_at FROM data_mesh.sla_status WHERE product_id = 'user-profile' AND sla = 'freshness'",
+    ) == [(now,)]
+    assert not rows(home, "SELECT 1 FROM data_mesh.products WHERE product_id = 'user-profile-v1'")
+    with pytest.raises(CogniforgeError, match="freshness_seconds expects"):
+        service.create_data_contract(
+            DataContract("wrong", "crm", "w", "", "1.0.0", {}, sla_guarantees={"freshness_seconds": "soon"})
+        )

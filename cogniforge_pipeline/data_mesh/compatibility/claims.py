@@ -59,13 +59,22 @@ class Claims(Generic[Answer]):
         return key in self._open
 
     def ask(self, key: Hashable, find: Callable[[], Answer]) -> Answer:
-        """Find an answer that is not known yet, and remember it as far as it holds."""
+        """Find an answer that is not known yet, and remember it as far as it holds.
+
+        Where finding it fails, what may rest on it is forgotten.
+        """
         position = len(self._open)
         self._open[key] = (position, self.depth)
         outer, self._lowest = self._lowest, position
         before = len(self._order)
         try:
             answer = find()
+        except Exception:
+            for name in self._order[before:]:
+                self._provisional.pop(name, None)
+            del self._order[before:]
+            self._lowest = outer
+            raise
         finally:
             del self._open[key]
         lowest, self._lowest = self._lowest, outer

@@ -23,7 +23,7 @@ from cogniforge_pipeline.data_mesh.compatibility.normalize import Space, term
 from cogniforge_pipeline.data_mesh.compatibility.rules import found, message
 from cogniforge_pipeline.data_mesh.compatibility.values import equality_key
 
-_UNREADABLE = "the schema is nested too deeply"
+_FAILURES = (OutOfBudget, RecursionError, OverflowError, ValueError, ZeroDivisionError)
 
 
 def compare_schemas(
@@ -42,7 +42,12 @@ def compare_schemas(
 
     The rules and their verdicts are those of Confluent's Schema Registry, and stricter where a validator would refuse a
     document: a new required property is breaking also with a default. Draft-04 to 2020-12, by `$schema`, else by the
-    keywords. What is not decided in `budget_seconds`, or not at all, is refused with the rule UNDECIDED.
+    keywords. What is not decided in `budget_seconds`, or not at all, is refused with the rule UNDECIDED. Patterns count
+    where Python's meaning and that of ECMA-262 agree on a text, else they are undecided.
+
+    Paths are told in the words of draft-07 whatever the dialect: `#/items/0` for the first of `prefixItems`,
+    `#/additionalItems` for the items after them, `#/dependencies/a` for `dependentRequired` and `dependentSchemas`, and
+    `#/additionalProperties` also for `unevaluatedProperties`.
 
     Raises SchemaError (a CogniforgeError) for a schema that is not well formed or refers to nothing, and for a mode that
     does not exist.
@@ -66,7 +71,7 @@ def compare_schemas(
 
 
 def _pair(old: Any, new: Any, directions: Sequence[Direction], budget: Budget, label: str) -> list[Difference]:
-    """The differences of one pair in each direction. Never raises for a pair that takes too long."""
+    """The differences of one pair in each direction. Never raises for a pair that takes too long or cannot be computed."""
     try:
         space = Space(budget)
         before, after = space.document(old), space.document(new)
@@ -74,21 +79,16 @@ def _pair(old: Any, new: Any, directions: Sequence[Direction], budget: Budget, l
             return []
         left, right = term(before, old), term(after, new)
         differ = Differ(space)
-    except OutOfBudget:
-        return [_undecided(direction, _late(budget), label) for direction in directions]
-    except RecursionError:
-        return [_undecided(direction, _UNREADABLE, label) for direction in directions]
+    except _FAILURES as error:
+        return [_undecided(direction, _reason(error, budget), label) for direction in directions]
     differences = []
     for direction in directions:
         pair = (left, right) if direction == "BACKWARD" else (right, left)
         try:
             budget.spend(1000)
             findings = differ.compare(*pair)
-        except OutOfBudget:
-            differences.append(_undecided(direction, _late(budget), label))
-            continue
-        except RecursionError:
-            differences.append(_undecided(direction, _UNREADABLE, label))
+        except _FAILURES as error:
+            differences.append(_undecided(direction, _reason(error, budget), label))
             continue
         suffix = label if direction == "BACKWARD" else f" (from the new schema to the old one){label}"
         differences += [
@@ -98,8 +98,12 @@ def _pair(old: Any, new: Any, directions: Sequence[Direction], budget: Budget, l
     return differences
 
 
-def _late(budget: Budget) -> str:
-    return f"no answer within {budget.seconds:g} s"
+def _reason(error: Exception, budget: Budget) -> str:
+    if isinstance(error, OutOfBudget):
+        return f"no answer within {budget.seconds:g} s"
+    if isinstance(error, RecursionError):
+        return "the schema is nested too deeply"
+    return f"a value of the schemas cannot be computed with: {error}"
 
 
 def _undecided(direction: Direction, detail: str, label: str) -> Difference:

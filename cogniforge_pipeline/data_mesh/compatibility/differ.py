@@ -119,7 +119,7 @@ class Differ:
             breaking = not self.prover.empty(before)
             gone = found("TYPE_CHANGED", detail="no document is accepted now", breaking=breaking)
             return factors(self, old, new, [gone])
-        if after.trivial and (before.types != ALL_TYPES or before.combined):
+        if after.trivial and (before.declared_types != ALL_TYPES or before.combined):
             return [found("TYPE_EXTENDED", detail="every document is accepted now")]
         findings = sums(self, old, new)
         if findings is None:
@@ -144,7 +144,7 @@ class Differ:
         shared = old.types & new.types
         if "string" in shared:
             findings += scalars.texts(old, new)
-        if shared & NUMBERS:
+        if old.types & new.declared_types & NUMBERS:
             findings += scalars.numbers(old, new)
         if "array" in shared:
             findings += arrays(self, old, new)

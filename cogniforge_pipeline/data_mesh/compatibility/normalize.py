@@ -139,7 +139,7 @@ def _local(document: Document, raw: dict[str, Any], budget: Budget) -> Shape:
     found: dict[str, Any] = {}
     if "type" in raw:
         listed = raw["type"] if isinstance(raw["type"], list) else [raw["type"]]
-        found["types"] = ALL_TYPES & frozenset().union(*(NAMES[name] for name in listed))
+        found["types"] = found["declared"] = ALL_TYPES & frozenset().union(*(NAMES[name] for name in listed))
     if "const" in raw:
         found["enum"] = {equality_key(raw["const"]): raw["const"]}
     if "enum" in raw:

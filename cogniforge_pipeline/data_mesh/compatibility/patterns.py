@@ -1,7 +1,8 @@
 """Regular expressions of schemas: matching a text within bounds, and when one pattern implies another.
 
-Belongs here: patterns as Python's `re` reads them, which JSON Schema's validators for Python do too. Does not: the
-decision whether one regular language contains another in general; that stays undecided.
+Belongs here: patterns where Python's `re`, which JSON Schema's validators for Python use, and ECMA-262, which the
+specification names, mean the same. Does not: the decision whether one regular language contains another in general;
+that stays undecided.
 """
 
 from __future__ import annotations
@@ -15,9 +16,19 @@ from typing import Any
 
 from cogniforge_pipeline.data_mesh.compatibility.model import Undecided
 
-_ALWAYS = {"", "^", ".*", "^.*", r"[\s\S]*", r"^[\s\S]*", r"[\s\S]*$", r"^[\s\S]*$", r"(.|\n)*", r"^(.|\n)*$"}
+_ALWAYS = {"", "^", ".*", "^.*", r"[\s\S]*", r"^[\s\S]*", r"[\s\S]*$", r"^[\s\S]*$", r"(.|\n)*"}
 _STEPS = 1_000_000
 _SPECIAL = set("\\.^$*+?{}[]|()")
+# What ECMA-262 means by `\s`, `\S` and `.`, as Python's `re` writes it inside brackets.
+_SPACE = r"\t-\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_NO_SPACE = (
+    r"\x00-\x08\x0e-\x1f!-\x9f\u00a1-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e"
+    r"\u2030-\u205e\u2060-\u2fff\u3001-\ufefe\uff00-\U0010ffff"
+)
+_SPACES = {r"\s": _SPACE, r"\S": _NO_SPACE}
+_ANY = r"[^\n\r\u2028\u2029]"
+_ESCAPES = re.compile(r"\\.", re.DOTALL)
+_TOKENS = re.compile(r"\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.", re.DOTALL)
 _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT)
 
 
@@ -42,26 +53,46 @@ def _starts(longer: str, prefix: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def matches(pattern: str, text: str) -> bool:
-    """Whether the pattern is found in the text. Raises Undecided where Python cannot read it or it might take long."""
-    compiled, loops, nested = _compile(pattern)
+    """Whether the pattern is found in the text.
+
+    Raises Undecided where Python cannot read it, where it might take long, and where ECMA-262 answers otherwise.
+    """
+    compiled, other, loops, nested = _compile(pattern)
     length = len(text) + 1
     if (nested and length > 20) or length**loops > _STEPS:
         raise Undecided(f"the pattern {pattern!r} may take too long on a text of {length - 1} characters")
-    return compiled.search(text) is not None
+    found = compiled.search(text) is not None
+    if found != (other.search(text) is not None):
+        raise Undecided(f"Python and ECMA-262 differ on whether the pattern {pattern!r} matches {text[:40]!r}")
+    return found
 
 
 @lru_cache(maxsize=1024)
-def _compile(pattern: str) -> tuple[re.Pattern[str], int, bool]:
+def _compile(pattern: str) -> tuple[re.Pattern[str], re.Pattern[str], int, bool]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             compiled = re.compile(pattern)
             tree = parser.parse(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
+            other = re.compile(_as_ecma(pattern), re.ASCII)
+    except (re.error, ValueError, OverflowError, RecursionError) as error:
         raise Undecided(f"the pattern {pattern!r} is not one that Python reads: {error}") from error
     loops, nested = _loops(tree, False)
     anchored = bool(tree) and tree[0][0] is sre.AT
-    return compiled, max(loops + (not anchored), 1), nested
+    return compiled, other, max(loops + (not anchored), 1), nested
+
+
+def _as_ecma(pattern: str) -> str:
+    """A pattern that Python reads, written so that with `re.ASCII` it means what ECMA-262 means by the original."""
+    return _TOKENS.sub(lambda found: _token_as_ecma(found[0]), pattern)
+
+
+def _token_as_ecma(part: str) -> str:
+    if part in _SPACES:
+        return f"[{_SPACES[part]}]"
+    if len(part) > 1 and part.startswith("["):
+        return _ESCAPES.sub(lambda found: _SPACES.get(found[0], found[0]), part)
+    return {".": _ANY, "$": r"\Z"}.get(part, part)
 
 
 def _loops(tree: Any, inside: bool) -> tuple[int, bool]:

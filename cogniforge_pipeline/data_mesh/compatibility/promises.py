@@ -106,7 +106,7 @@ def _interval(bounds: Bounds | None) -> tuple[tuple[float, int], tuple[float, in
     ends = bounds.value if isinstance(bounds.value, list | tuple) else [bounds.value]
     if not ends or not all(is_number(end) for end in ends):
         return None
-    low, high = float(ends[0]), float(ends[-1])
+    low, high = ends[0], ends[-1]
     match bounds.operator:
         case "mustBe" | "mustBeBetween":
             return (low, 0), (high, 0)
@@ -139,7 +139,7 @@ def service_levels(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[F
 def _level(name: str, old: Any, new: Any) -> str:
     try:
         less = float(new) < float(old)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         try:
             less = bool(new < old)
         except TypeError:

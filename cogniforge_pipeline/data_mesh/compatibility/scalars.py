@@ -6,13 +6,14 @@ Belongs here: what needs no subschema. Does not: objects.py, arrays.py, sums.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 from cogniforge_pipeline.data_mesh.compatibility import containment
 from cogniforge_pipeline.data_mesh.compatibility.patterns import implied
 from cogniforge_pipeline.data_mesh.compatibility.rules import Found, found
 from cogniforge_pipeline.data_mesh.compatibility.shape import Shape
-from cogniforge_pipeline.data_mesh.compatibility.values import ALL_TYPES, NUMBERS, type_names
+from cogniforge_pipeline.data_mesh.compatibility.values import ALL_TYPES, NUMBERS, shown, type_names
 
 _NUMBERS = {
     "minimum": "MINIMUM",
@@ -23,21 +24,26 @@ _NUMBERS = {
 
 
 def types(old: Shape, new: Shape) -> Iterator[Found]:
-    """Types that came or went. `integer` to `number` extends a type, one more type extends a sum."""
-    if old.types == new.types:
+    """Types that came or went. `integer` to `number` extends a type, one more type extends a sum.
+
+    Declared types are compared, so that what a `multipleOf` or a list of values leaves of them is told there alone.
+    """
+    known, wanted = old.declared_types, new.declared_types
+    if old.types <= new.types and not known <= wanted:
+        known, wanted = old.types, new.types
+    if old.types == new.types or known == wanted:
         return
-    before, after = type_names(old.types), type_names(new.types)
-    detail = f"{_shown(before, old)} became {_shown(after, new)}"
-    if old.types <= new.types:
-        wider = new.types == ALL_TYPES or len(before) == len(after) or not before
+    before, after = type_names(known), type_names(wanted)
+    detail = f"{_shown(known)} became {_shown(wanted)}"
+    if known <= wanted:
+        wider = wanted == ALL_TYPES or len(before) == len(after) or not before
         yield found("TYPE_EXTENDED" if wider else "SUM_TYPE_EXTENDED", detail=detail)
         return
-    common = old.types & new.types
-    if old.types == ALL_TYPES or not common:
+    if known == ALL_TYPES or not known & wanted:
         yield found("TYPE_CHANGED", detail=detail)
-    elif len(before) == len(after) and old.types > new.types:
+    elif len(before) == len(after) and known > wanted:
         yield found("TYPE_NARROWED", detail=detail)
-    elif old.types > new.types:
+    elif known > wanted:
         yield found("SUM_TYPE_NARROWED", detail=detail)
     elif len(before) == 1:
         yield found("TYPE_CHANGED", detail=detail)
@@ -47,8 +53,8 @@ def types(old: Shape, new: Shape) -> Iterator[Found]:
         yield found("COMBINED_TYPE_SUBSCHEMAS_CHANGED", detail=detail)
 
 
-def _shown(names: list[str], shape: Shape) -> str:
-    return "any type" if shape.types == ALL_TYPES else " or ".join(names) or "no type"
+def _shown(kinds: frozenset[str]) -> str:
+    return "any type" if kinds == ALL_TYPES else " or ".join(type_names(kinds)) or "no type"
 
 
 def listed(old: Shape, new: Shape) -> Iterator[Found]:
@@ -71,8 +77,8 @@ def listed(old: Shape, new: Shape) -> Iterator[Found]:
 
 
 def _values(values: Any) -> str:
-    shown = [repr(value) for value in list(values)[:5]]
-    text = ", ".join(item if len(item) <= 40 else f"{item[:37]}..." for item in shown)
+    told = [shown(value) for value in list(values)[:5]]
+    text = ", ".join(item if len(item) <= 40 else f"{item[:37]}..." for item in told)
     return f"{text} and {len(values) - 5} more" if len(values) > 5 else text
 
 
@@ -82,12 +88,12 @@ def limit(old: Shape, new: Shape, keyword: str, rule: str, breaking: bool | None
     if before == after:
         return
     if before is None:
-        yield found(f"{rule}_ADDED", keyword, detail=f"{after} is new", breaking=breaking)
+        yield found(f"{rule}_ADDED", keyword, detail=f"{shown(after)} is new", breaking=breaking)
     elif after is None:
-        yield found(f"{rule}_REMOVED", keyword, detail=f"it was {before}", breaking=breaking)
+        yield found(f"{rule}_REMOVED", keyword, detail=f"it was {shown(before)}", breaking=breaking)
     else:
         change = "INCREASED" if after > before else "DECREASED"
-        yield found(f"{rule}_{change}", keyword, detail=f"{before} became {after}", breaking=breaking)
+        yield found(f"{rule}_{change}", keyword, detail=f"{shown(before)} became {shown(after)}", breaking=breaking)
 
 
 def texts(old: Shape, new: Shape) -> Iterator[Found]:
@@ -109,7 +115,7 @@ def texts(old: Shape, new: Shape) -> Iterator[Found]:
 
 def numbers(old: Shape, new: Shape) -> Iterator[Found]:
     """Bounds and multiples. A bound may move between inclusive and exclusive as long as the numbers still fit."""
-    only = old.types & new.types & NUMBERS
+    only = old.types & new.declared_types & NUMBERS
     before = Shape(types=only, limits=old.limits, multiple=old.multiple)
     fits = containment.bounds(before, new)
     for keyword, rule in _NUMBERS.items():
@@ -131,7 +137,12 @@ def numbers(old: Shape, new: Shape) -> Iterator[Found]:
         yield found("MULTIPLE_OF_CHANGED", "multipleOf", detail=detail)
 
 
-def _plain(number: Any) -> str:
+def _plain(number: Fraction | None) -> str:
     if number is None:
         return "none"
-    return str(number.numerator) if number.denominator == 1 else str(float(number))
+    if number.denominator == 1:
+        return shown(number.numerator)
+    try:
+        return str(float(number))
+    except OverflowError:
+        return f"{shown(number.numerator)}/{shown(number.denominator)}"

@@ -62,10 +62,12 @@ class Contains:
 class Shape:
     """Everything a document must keep at once. The defaults accept every document.
 
-    `nodes` are the schema objects that were folded in, for which nothing is left to do.
+    `types` are those that are left, `declared` those the keyword `type` names. `nodes` are the schema objects that were
+    folded in, for which nothing is left to do.
     """
 
     types: frozenset[str] = ALL_TYPES
+    declared: frozenset[str] = ALL_TYPES
     enum: Mapping[Hashable, Any] | None = None
     limits: Mapping[str, int | float] = field(default_factory=dict)
     multiple: Fraction | None = None
@@ -93,6 +95,13 @@ class Shape:
         """The names of the fields that ask for something."""
         found = {name for name, value in _DEFAULTS.items() if getattr(self, name) != value}
         return found - {"nodes", *(name for name in ("rest", "additional") if not getattr(self, name))}
+
+    @property
+    def declared_types(self) -> frozenset[str]:
+        """The types as a reader sees them: those declared, else those of the listed values."""
+        if self.declared != ALL_TYPES or self.enum is None:
+            return self.declared
+        return frozenset(type_of(value) for value in self.enum.values())
 
     @property
     def impossible(self) -> bool:
@@ -164,6 +173,7 @@ def merge(left: Shape, right: Shape) -> Shape:
     return tidy(
         Shape(
             types=left.types & right.types,
+            declared=left.declared & right.declared,
             enum=enum,
             limits=limits,
             multiple=_common_multiple(left.multiple, right.multiple),

@@ -44,7 +44,9 @@ def type_of(value: Any) -> str:
     for kind, name in _CLASSES.items():
         if isinstance(value, kind):
             return name
-    raise SchemaError(f"#: {value!r} is no JSON value", "quote dates and times in YAML, and leave out NaN and Infinity")
+    raise SchemaError(
+        f"#: {shown(value)} is no JSON value", "quote dates and times in YAML, and leave out NaN and Infinity"
+    )
 
 
 def equality_key(value: Any) -> Hashable:
@@ -64,7 +66,17 @@ def exact(number: int | float) -> Fraction:
 
 def is_number(value: Any) -> bool:
     """True for a finite JSON number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
+
+
+def shown(value: Any) -> str:
+    """The value as Python writes it, also where it holds an integer with more digits than Python prints."""
+    try:
+        return repr(value)
+    except ValueError:
+        return "a value with a number too long to print"
 
 
 def type_names(types: frozenset[str]) -> list[str]:

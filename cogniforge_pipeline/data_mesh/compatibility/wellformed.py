@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cogniforge_pipeline.data_mesh.compatibility.model import SchemaError
-from cogniforge_pipeline.data_mesh.compatibility.values import NAMES, is_number
+from cogniforge_pipeline.data_mesh.compatibility.values import NAMES, is_number, shown
 
 SINGLE = (
     "additionalProperties",
@@ -126,6 +126,6 @@ def _texts(value: Any) -> bool:
 
 
 def _fail(path: str, expected: str, found: Any) -> None:
-    shown = repr(found)
-    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-    raise SchemaError(f"{path}: {expected}, found {shown}", "correct the schema, then compare again")
+    told = shown(found)
+    told = told if len(told) <= 80 else f"{told[:77]}..."
+    raise SchemaError(f"{path}: {expected}, found {told}", "correct the schema, then compare again")

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from cogniforge_pipeline.definitions import KINDS
 from cogniforge_pipeline.reports import export as export_module
 from tests.support.pipeline import Pipeline
 
@@ -30,6 +31,12 @@ def test_init_makes_a_home_that_the_doctor_finds_in_order(cli: Cli, new_home: Pa
     assert answer.code == 0, answer.out
     assert "there is no lake yet" in answer.out
     assert not (new_home / "lake").exists()
+
+
+def test_the_new_home_lists_every_folder_of_declarations(new_home: Path) -> None:
+    told = (new_home / "platform" / "README.md").read_text()
+    known = {kind.folder for kind in KINDS}
+    assert known and all(f"`{name}" in told for name in known), known
 
 
 def test_init_overwrites_nothing_and_then_writes_nothing(cli: Cli, tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cogniforge_pipeline.contracts import load_contract
-from cogniforge_pipeline.data_mesh.evolution import propose, version_of_file
+from cogniforge_pipeline.contracts import load_contract, model
+from cogniforge_pipeline.data_mesh.commands import Mode
+from cogniforge_pipeline.data_mesh.compatibility.model import MODES
+from cogniforge_pipeline.data_mesh.evolution import MODE_PROPERTY, propose, version_of_file
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.settings import load_settings
 
@@ -89,10 +91,26 @@ def test_every_difference_is_a_row_of_the_table(
 def test_a_transitive_mode_asks_every_file_of_the_history(cli: Cli, file: Callable[..., Path]) -> None:
     pair = file("old.json", WIDER), file("new.json", {**WIDER, "title": "new"})
     history = ["--history", file("first.json", OTHER), "--history", file("second.json", OLD)]
-    assert cli("contract", "diff", *pair, *history, "--mode", "BACKWARD").code == 0
+    assert cli("contract", "diff", *pair, "--mode", "BACKWARD").code == 0
     answer = cli("contract", "diff", *pair, *history, "--mode", "BACKWARD_TRANSITIVE", "--json")
     assert answer.code == 1
     assert [item["rule"] for item in json.loads(answer.out)["differences"] if item["breaking"]] == ["TYPE_CHANGED"]
+
+
+def test_files_commands_and_comparisons_know_the_same_modes() -> None:
+    assert model.MODES == MODES and set(model.MODES) == set(Mode)
+    assert model.MODE_PROPERTY == MODE_PROPERTY
+
+
+@pytest.mark.parametrize("mode", [["--mode", "FULL"], []])
+def test_a_history_that_the_mode_would_not_ask_is_wrong_usage(
+    cli: Cli, file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, mode: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "600")
+    old = file("old.json", OLD)
+    answer = cli("contract", "diff", old, old, "--history", old, *mode)
+    assert (answer.code, answer.out) == (2, "")
+    assert "BACKWARD_TRANSITIVE, FORWARD_TRANSITIVE, FULL_TRANSITIVE" in answer.err
 
 
 @pytest.mark.parametrize(("kind", "code"), [("INTEGER", 0), ("BIGINT", 0), ("SMALLINT", 1), ("VARCHAR", 1)])
@@ -179,7 +197,22 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Home:
         (table("1.0.0"), 1, ["refused", "version 1.0.0 does not follow 1.1.0"]),
         (table("1.2.0", "BIGINT", status="alive"), 1, ["refused", "contracts/shop/refunds.yaml:", "alive"]),
         (table("1.2", "BIGINT"), 1, ["refused", "'1.2' is no semantic version"]),
-        (table("1.2.0", "BIGINT", mode="SIDEWAYS"), 1, ["refused", "SIDEWAYS"]),
+        (table("1.2.0", "BIGINT", mode="SIDEWAYS"), 1, ["refused", "SIDEWAYS", "use one of NONE, BACKWARD, "]),
+        (
+            table("1.2.0", "BIGINT", mode="BACKWRD"),
+            1,
+            ["contracts/shop/refunds.yaml:4: compatibilityMode 'BACKWRD' is unknown", "did you mean BACKWARD?"],
+        ),
+        (
+            table("1.2.0", "BIGINT", slaProperties=[{"property": "availabilty", "value": 0.9}]),
+            1,
+            ["contracts/shop/refunds.yaml:", "'availabilty' is unknown", "did you mean availability?"],
+        ),
+        (
+            "name: a\nschema:\n  - [b\n",
+            1,
+            ["contracts/shop/refunds.yaml:3:5: a list that starts with '[' is not closed"],
+        ),
         (None, 1, ["refused", "has no file any more"]),
     ],
 )
@@ -189,12 +222,36 @@ def test_the_gate_tells_every_difference_and_writes_nothing(
     path = registered.settings.platform / "contracts" / "shop" / "refunds.yaml"
     path.unlink(missing_ok=True)
     if content:
-        path.write_text(yaml.safe_dump(content))
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
     before = registered.lake.snapshot_id(registered.lake.cursor())
     answer = cli("contract", "check", "--home", registered.settings.home)
     assert answer.code == code
     assert all(word in answer.out for word in words), answer.out
     assert registered.lake.snapshot_id(registered.lake.cursor()) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "verdict", "versions", "reason", "rules"),
+    [
+        (table("1.1.0", "BIGINT"), 0, "unchanged", ("1.1.0", "1.1.0"), "registered already", []),
+        (table("1.2.0", "HUGEINT"), 0, "accepted", ("1.1.0", "1.2.0"), "", ["TYPE_EXTENDED"]),
+        (table("2.0.0", "INTEGER"), 1, "refused", ("1.1.0", "2.0.0"), "", ["TYPE_NARROWED"]),
+        (table("1.2.0", status="alive"), 1, "refused", (None, None), "refunds.yaml:", []),
+    ],
+)
+def test_the_gate_answers_in_json(
+    cli: Cli, registered: Home, content: Any, code: int, verdict: str, versions: Any, reason: str, rules: list[str]
+) -> None:
+    path = registered.settings.platform / "contracts" / "shop" / "refunds.yaml"
+    path.write_text(yaml.safe_dump(content))
+    answer = cli("contract", "check", "--home", registered.settings.home, "--json")
+    assert answer.code == code
+    (found,) = json.loads(answer.out)
+    assert list(found) == ["path", "verdict", "from_version", "to_version", "reasons", "differences"]
+    assert (found["path"], found["verdict"]) == ("contracts/shop/refunds.yaml", verdict)
+    assert (found["from_version"], found["to_version"]) == versions
+    assert reason in " ".join(found["reasons"])
+    assert [item["rule"] for item in found["differences"]] == rules
 
 
 def test_a_contract_that_nobody_registered_is_accepted_as_the_first_version(cli: Cli, registered: Home) -> None:
@@ -211,6 +268,9 @@ def test_a_contract_that_nobody_registered_is_accepted_as_the_first_version(cli:
 
 def test_without_a_lake_the_gate_does_not_let_anything_through(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "platform").mkdir()
-    answer = cli("contract", "check", "--home", tmp_path)
-    assert answer.code == 1 and "error:" in answer.err
+    for extra in ([], ["--json"]):
+        answer = cli("contract", "check", "--home", tmp_path, *extra)
+        assert (answer.code, answer.out) == (2, "")
+        assert "there is no lake at" in answer.err and "cogniforge run" in answer.err
+    assert cli("contract", "check", "--home", tmp_path / "none").code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["platform"]

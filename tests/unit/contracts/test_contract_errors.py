@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cogniforge_pipeline.contracts import ContractError, load_contract, load_contracts
+from cogniforge_pipeline.contracts.model import MODES
 from cogniforge_pipeline.errors import CogniforgeError
 
 X = "- name: x\n  physicalType: "
@@ -221,6 +222,27 @@ def _error(tmp_path: Path, text: str) -> ContractError:
             7,
             "x is no date or timestamp column",
         ),
+        (
+            X + "DATE",
+            "",
+            "slaProperties:\n- {property: uptime, value: 5}\n- value: 5\n  property: Error-Rate",
+            10,
+            "the SLA property 'Error-Rate' is unknown",
+        ),
+        (
+            X + "DATE",
+            "",
+            "customProperties:\n- property: compatibilityMode\n  value: BACKWRD",
+            9,
+            "compatibilityMode 'BACKWRD' is unknown",
+        ),
+        (
+            X + "DATE",
+            "",
+            "customProperties: [{property: compatibilityMode}]",
+            7,
+            "compatibilityMode None is unknown",
+        ),
     ],
 )
 def test_a_mistake_is_shown_with_its_line(
@@ -229,6 +251,42 @@ def test_a_mistake_is_shown_with_its_line(
     error = _error(tmp_path, contract_text(properties, table, top))
     assert message in error.message
     assert error.message.startswith(f"{tmp_path / 'orders.yaml'}:{line}:")
+
+
+@pytest.mark.parametrize(
+    ("mode", "hint"),
+    [("BACKWRD", "did you mean BACKWARD? "), ("full", "did you mean FULL? "), ("XYZ", ""), ("[FULL]", None)],
+)
+def test_a_wrong_mode_is_shown_with_those_that_there_are(
+    tmp_path: Path, contract_text: Any, mode: str, hint: str | None
+) -> None:
+    top = f"customProperties: [{{property: compatibilityMode, value: {mode}}}]"
+    found = _error(tmp_path, contract_text(X + "BIGINT", "", top)).hint or ""
+    assert found.endswith(f"use one of {', '.join(MODES)}")
+    assert hint is None or found == f"{hint}use one of {', '.join(MODES)}"
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("availabilty", "availability"),
+        ("Retention", "retention"),
+        ("errorrate", "errorRate"),
+        ("freshnes", "freshness"),
+        ("timeToDetekt", "timeToDetect"),
+    ],
+)
+def test_a_promise_that_is_nearly_one_of_the_standard_is_taken_for_a_slip(
+    tmp_path: Path, contract_text: Any, name: str, meant: str
+) -> None:
+    text = contract_text(X + "BIGINT", "", f"slaProperties: [{{property: {name}, value: 5}}]")
+    assert _error(tmp_path, text).hint == f"did you mean {meant}?"
+
+
+@pytest.mark.parametrize("name", ["uptime", "recency", "errorRate", "error_rate", "timeOfAvailability", "timeToRepair"])
+def test_a_promise_of_another_name_is_kept_as_it_is(make_contract: Any, name: str) -> None:
+    contract = make_contract(X + "BIGINT", top=f"slaProperties: [{{property: {name}, value: 5}}]")
+    assert contract.sla == {name: 5}
 
 
 @pytest.mark.parametrize(

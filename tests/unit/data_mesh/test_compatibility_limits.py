@@ -264,3 +264,79 @@ def test_a_member_that_no_finite_document_fits_may_go() -> None:
     assert compare_schemas(old, {"type": "string"}).compatible
     endless.pop("required")
     assert not compare_schemas(old, {"type": "string"}).compatible
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize("word", ["maximum", "minLength", "maxItems", "minContains"])
+def test_numbers_beyond_floats_are_compared_and_told(word: str) -> None:
+    old, new = ({word: number, "contains": {"type": "string"}} for number in (HUGE, HUGE + 1))
+    forth, back = compare_schemas(old, new), compare_schemas(new, old)
+
+    assert (forth.compatible, back.compatible) == ((True, False) if word.startswith("max") else (False, True))
+    if word != "minContains":
+        assert str(HUGE + 1) in forth.differences[0].message
+
+
+def test_steps_beyond_floats_are_compared_and_told() -> None:
+    found = compare_schemas({"multipleOf": HUGE}, {"multipleOf": 2 * HUGE})
+
+    assert [(item.rule, item.path) for item in found.breaking] == [("MULTIPLE_OF_EXPANDED", "#/multipleOf")]
+    assert compare_schemas({"multipleOf": 2 * HUGE}, {"multipleOf": HUGE}).compatible
+    parts = {"allOf": [{"multipleOf": HUGE}, {"multipleOf": 0.75}]}
+    assert compare_schemas(parts, {"multipleOf": HUGE}).compatible
+
+
+def test_numbers_with_more_digits_than_are_printed_are_compared() -> None:
+    longest = 10**4500
+
+    assert compare_schemas({"const": longest}, {"enum": [longest, 1]}).compatible
+    found = compare_schemas({"const": longest}, {"const": [longest + 1]})
+    assert not found.compatible
+    assert any("too long to print" in item.message for item in found.differences)
+    assert not compare_schemas({"maximum": longest + 1}, {"maximum": longest}).compatible
+    with pytest.raises(SchemaError, match="#/type"):
+        compare_schemas({"type": longest}, {})
+
+
+def test_a_value_that_cannot_be_computed_with_is_refused_with_the_reason_in_each_direction() -> None:
+    old = {"type": "number", "multipleOf": 0.5, "minimum": HUGE, "maximum": HUGE + 1}
+    found = compare_schemas(old, {"type": "number", "minimum": 0}, "FULL")
+
+    assert not found.compatible
+    assert ("UNDECIDED", "BACKWARD") in {(item.rule, item.direction) for item in found.breaking}
+    assert "cannot be computed with" in found.breaking[0].message
+    addressed = compare_schemas({"$id": "http://[a#b"}, {"type": "string"}, "FULL")
+    assert [(item.rule, item.direction) for item in addressed.breaking] == [
+        ("UNDECIDED", "BACKWARD"),
+        ("UNDECIDED", "FORWARD"),
+    ]
+
+
+def test_a_pattern_that_readers_understand_differently_is_refused_with_the_reason() -> None:
+    found = compare_schemas({"const": "a\n"}, {"pattern": "^a$"})
+
+    assert any("Python and ECMA-262 differ" in item.message for item in found.breaking)
+
+
+@pytest.mark.parametrize("declared", [{"type": "number"}, {}])
+def test_a_step_of_numbers_is_told_once_and_not_as_a_change_of_type(declared: dict[str, Any]) -> None:
+    stepped = {**declared, "multipleOf": 4}
+    added, removed = compare_schemas(declared, stepped), compare_schemas(stepped, declared)
+
+    assert [(item.rule, item.breaking) for item in added.differences] == [("MULTIPLE_OF_ADDED", True)]
+    assert [(item.rule, item.breaking) for item in removed.differences] == [("MULTIPLE_OF_REMOVED", False)]
+
+
+def test_paths_are_told_in_the_words_of_an_older_draft() -> None:
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+
+    def places(old: dict[str, Any], new: dict[str, Any]) -> set[str]:
+        return {item.path for item in compare_schemas({**dialect, **old}, {**dialect, **new}).differences}
+
+    assert places({"prefixItems": [{"type": "number"}]}, {"prefixItems": [{"type": "string"}]}) == {"#/items/0"}
+    assert places({"prefixItems": [True]}, {"prefixItems": [True], "items": False}) == {"#/additionalItems"}
+    assert places({}, {"dependentRequired": {"a": ["b"]}}) == {"#/dependencies/a"}
+    assert places({}, {"dependentSchemas": {"a": {"required": ["b"]}}}) == {"#/dependencies/a"}
+    assert places({}, {"unevaluatedProperties": False}) == {"#/additionalProperties"}

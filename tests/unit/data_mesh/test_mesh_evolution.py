@@ -150,13 +150,16 @@ def test_the_mode_of_the_newest_version_decides_not_that_of_the_proposal(mesh: D
     mesh.create_data_contract(contract("strict", schema("id")))
     with pytest.raises(ContractRefused):
         mesh.create_data_contract(contract("strict", schema("id", "name"), "2.0.0", "NONE"))
-    mesh.create_data_contract(contract("strict", schema("id"), mode="NONE"))
-    (reasons,) = rows(
-        mesh, "SELECT reasons FROM data_mesh.schema_evolutions WHERE contract_id = 'strict' ORDER BY decided_at DESC LIMIT 1"
-    )  # fmt: skip
-    assert reasons == (["mode is NONE, it was BACKWARD"],)
-    mesh.create_data_contract(contract("strict", schema("id", "name"), "2.0.0", "NONE"))
-    assert versions(mesh, "strict") == ["1.0.0", "2.0.0"]
+    for version in ("1.0.0", "1.1.0"):
+        with pytest.raises(ContractRefused, match="needs a new major version") as refused:
+            mesh.create_data_contract(contract("strict", schema("id"), version, "NONE"))
+        assert [item.rule for item in refused.value.evolution.differences] == ["COMPATIBILITY_MODE_LOOSENED"]
+    mesh.create_data_contract(contract("strict", schema("id"), "2.0.0", "NONE"))
+    mesh.create_data_contract(contract("strict", schema("id", "name"), "3.0.0", "NONE"))
+    assert versions(mesh, "strict") == ["1.0.0", "2.0.0", "3.0.0"]
+    mesh.create_data_contract(contract("strict", schema("id", "name"), "3.0.0", "FULL_TRANSITIVE"))
+    with pytest.raises(ContractRefused, match="needs a new major version"):
+        mesh.create_data_contract(contract("strict", schema("id", "name"), "3.0.0", "FULL"))
 
 
 def test_what_is_registered_already_changes_nothing(mesh: DataMeshService) -> None:

@@ -160,7 +160,7 @@ def test_breaches_of_long_ago_are_left_out_and_those_that_go_on_are_not() -> Non
 
 
 def test_the_promises_are_those_of_the_contracts_as_shares_and_seconds() -> None:
-    assert promises(PRODUCTS.values()) == [Promise("shop.orders", 3600.0, 0.99, 0.05)]
+    assert promises(PRODUCTS) == [Promise("shop.orders", 3600.0, 0.99, 0.05)]
 
 
 def sla(*properties: dict[str, Any]) -> Any:
@@ -174,7 +174,7 @@ def sla(*properties: dict[str, Any]) -> Any:
     [(0.999, None, 0.999), (99.9, None, 0.999), (99.9, "percent", 0.999), (1, None, 1.0), (0.5, "%", 0.005)],
 )
 def test_an_availability_may_be_a_share_or_in_percent(value: float, unit: str | None, share: float) -> None:
-    (promise,) = promises([sla({"property": "availability", "value": value, "unit": unit})])
+    (promise,) = promises({"shop.orders": sla({"property": "availability", "value": value, "unit": unit})})
     assert promise.availability == pytest.approx(share)
 
 
@@ -184,4 +184,4 @@ def test_an_availability_may_be_a_share_or_in_percent(value: float, unit: str | 
 )
 def test_a_promise_that_is_no_share_is_refused_with_its_file(name: str, value: Any, unit: str | None) -> None:
     with pytest.raises(CogniforgeError, match=f"visits.yaml: the SLA property {name}"):
-        promises([sla({"property": name, "value": value, "unit": unit})])
+        promises({"shop.orders": sla({"property": name, "value": value, "unit": unit})})

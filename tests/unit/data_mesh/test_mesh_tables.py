@@ -11,6 +11,7 @@ import pytest
 from cogniforge_pipeline import registry, written
 from cogniforge_pipeline.contracts import Audit, Contract
 from cogniforge_pipeline.data_mesh.announcements import ANNOUNCERS
+from cogniforge_pipeline.data_mesh.evolution import VERSIONS
 from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.data_mesh.plots import PLOTS
 from cogniforge_pipeline.data_mesh.tables import FINDINGS, LINEAGE, PRODUCTS, SLA, TRENDS, computed
@@ -35,7 +36,7 @@ class Mesh:
         kinds = (CONTEXT_KIND, GOVERNANCE_KIND)
         tables = computed(lambda: self.home.contracts, lambda: (), lambda: datetime.now(UTC) + self.ahead)
         self.home = Home(load_settings(folder, environ={}), kinds, tables, ANNOUNCERS)
-        names = (REGISTRY, MATERIALIZATIONS, QUALITY, *(table.name for table in tables))
+        names = (REGISTRY, VERSIONS, MATERIALIZATIONS, QUALITY, *(table.name for table in tables))
         self.contracts: dict[str, Contract] = {ORDERS: SHOP[ORDERS], **{name: CONTRACTS[name] for name in names}}
         self.home.contracts, self.home.views = self.contracts, {}
 

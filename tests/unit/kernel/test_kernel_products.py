@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
-from cogniforge_pipeline.definitions import open_home
+from cogniforge_pipeline.definitions import build_definitions, open_home
 from cogniforge_pipeline.runner import run
 from cogniforge_pipeline.settings import load_settings
 from tests.support.pipeline import at, csv
@@ -70,6 +71,8 @@ def test_wrong_products_are_named_with_file_and_hint_and_stop_no_other(folder: P
     add(folder, "good")
     add(folder, "typo", query="SELECT * FROM aiops.rolup_5m")
     add(folder, "broken", contract="name: [")
+    told_mode = "customProperties:\n- {property: compatibilityMode, value: BACKWRD}\nschema:"
+    add(folder, "mode", contract=CONTRACT.format(name="mode", minimum=0).replace("schema:", told_mode))
     add(folder, "egg", query="SELECT service, points FROM shop.hen")
     add(folder, "hen", query="SELECT service, points FROM shop.egg")
     (folder / "platform" / "contracts" / "shop" / "alone.yaml").write_text(CONTRACT.format(name="alone", minimum=0))
@@ -80,10 +83,31 @@ def test_wrong_products_are_named_with_file_and_hint_and_stop_no_other(folder: P
     told = "\n".join(str(problem) for problem in home.platform().problems)
     for expected in (
         "sql/shop/typo.sql: it reads aiops.rolup_5m, which no asset makes (did you mean aiops.rollup_5m?)",
-        "contracts/shop/broken.yaml:2: not YAML",
+        "contracts/shop/broken.yaml:1:8: a value is missing (close what '[' or '{' opened, or add the value)",
+        "contracts/shop/mode.yaml:9: compatibilityMode 'BACKWRD' is unknown (did you mean BACKWARD? use one of NONE, ",
         "contracts/shop/alone.yaml: nothing makes this table",
         "sql/aiops/series.sql: the schema aiops is not free",
         "tables that are made of each other",
     ):
         assert expected in told, told
     assert run(home, select="group:shop").success
+
+
+@pytest.mark.parametrize(
+    ("said", "owners", "tags"),
+    [
+        ("", [], set()),
+        ("team: {name: shop}\ntags: [personal data!, 'a/b:c', '!']\n", ["team:shop"], {"personal-data", "a-b-c"}),
+        ("team: {name: 'Ana <ana@x.com>'}\n", ["team:Ana <ana@x.com>"], set()),
+        ("team: {name: ana@example.com}\n", ["ana@example.com"], set()),
+        (f"tags: [{'x' * 80}]\n", [], {"x" * 63}),
+    ],
+)
+def test_whoever_owns_it_and_however_it_is_tagged_the_definitions_load(
+    folder: Path, said: str, owners: list[str], tags: set[str]
+) -> None:
+    add(folder, "busiest", contract=CONTRACT.format(name="busiest", minimum=0).replace("team: {name: shop}\n", said))
+    graph = build_definitions(open_home(load_settings(folder, environ={}))).resolve_asset_graph()
+    node = graph.get(dg.AssetKey(["shop", "busiest"]))
+    assert list(node.owners) == owners
+    assert {tag.removeprefix("cogniforge/") for tag in node.tags if tag.startswith("cogniforge/")} == tags
