@@ -23,6 +23,7 @@ DECLARED = {
     dg.AssetKey(["sre", "slos"]),
     *(dg.AssetKey(["data_mesh", name]) for name in ("contexts", "governance_findings", "products")),
 }
+OF_CONTRACTS = {dg.AssetKey(["data_mesh", name]) for name in ("governance_findings", "products")}
 OF_ALL = {dg.AssetKey(["data_mesh", name]) for name in ("lineage", "quality_trends", "sla_status")}
 LOGS = {
     *(dg.AssetKey(["data_mesh", name]) for name in ("events", "materializations", "quality_metrics")),
@@ -141,6 +142,6 @@ def test_a_decision_that_came_after_its_input_is_not_made_again(settled):
 def test_the_logs_are_looked_at_and_exported_once_an_hour(settled):
     _, look = settled
     hour = datetime.now(UTC).replace(minute=8, second=0) + timedelta(hours=1)
-    assert look(hour) == {*LOGS, GATES, REPORT}
+    assert look(hour) == {*LOGS, *OF_ALL, *OF_CONTRACTS, GATES, REPORT}
     assert look(hour + timedelta(minutes=30)) == set()
-    assert look(hour + timedelta(hours=1)) == {*LOGS, GATES, REPORT}
+    assert look(hour + timedelta(hours=1)) == {*LOGS, *OF_ALL, *OF_CONTRACTS, GATES, REPORT}

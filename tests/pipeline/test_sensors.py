@@ -77,7 +77,7 @@ def test_a_run_of_the_command_line_is_seen_by_its_phase(works):
     works.drop_day("2026-03-01")
     works.run()
     seen = {run.job_name: run.tags[PHASE_TAG] for run in works.instance.get_runs()}
-    assert seen == {"ingest": "ingest", "facts": "facts", "decisions": "decisions"}
+    assert seen == {"ingest": "ingest", "facts": "facts", "decisions": "decisions", "reports": "reports"}
 
 
 def test_a_run_whose_process_was_killed_does_not_hold_up_the_others(works):

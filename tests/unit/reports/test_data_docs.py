@@ -301,7 +301,8 @@ def test_the_asset_is_made_on_request_only_and_says_what_is_broken(pipeline: Pip
     key = dg.AssetKey(["reports", "data_docs"])
     assert definitions.resolve_asset_graph().get(key).automation_condition is None
     jobs = [job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")]
-    assert jobs and not any(key in job.asset_layer.executable_asset_keys for job in jobs)
+    assert [job.name for job in jobs if key in job.asset_layer.executable_asset_keys] == ["docs"]
+    assert not any("docs" in {t.job_name for t in s.targets} for s in definitions.get_repository_def().sensor_defs)
     some = Rule("some", "table", "rowCount", (), "ERROR", "volume", "some", bounds=Bounds("mustBeGreaterThan", 0))
     _ = home.lake
     home.contracts = {ROLLUP: replace(home.contracts[ROLLUP], rules=(replace(some, measure="count(*)"),))}
