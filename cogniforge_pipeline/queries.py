@@ -24,6 +24,7 @@ from typing import ClassVar
 
 import duckdb
 
+from cogniforge_pipeline.contracts.sqlcheck import empty_cursor
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.sqltext import literal
@@ -150,7 +151,7 @@ def tables_of(text: str) -> tuple[str, ...]:
 
 
 def _tables(path: Path, text: str) -> Iterator[str]:
-    with duckdb.connect(":memory:") as parser:
+    with empty_cursor() as parser:
         # a literal, for DuckDB imports pandas as soon as a value is bound: a second of each process's start
         row = parser.execute(f"SELECT json_serialize_sql({literal(text)})").fetchone()
     tree = json.loads(row[0]) if row else {}

@@ -27,7 +27,7 @@ def canonical_type(text: str) -> str:
 def check_pattern(pattern: str) -> None:
     """Accept a pattern that RE2 can read."""
     try:
-        _cursor().execute(f"SELECT regexp_full_match('', {literal(pattern)})")
+        empty_cursor().execute(f"SELECT regexp_full_match('', {literal(pattern)})")
     except duckdb.Error as error:
         raise ValueError(_first_line(error)) from error
 
@@ -59,7 +59,7 @@ def check_query(text: str, columns: Sequence[Column]) -> None:
 def _result_types(query: str, columns: Sequence[Column]) -> list[str] | None:
     """Types the query gives over an empty table `checked`; None when it reads other tables, unknown here."""
     body = ", ".join(f"{ident(column.name)} {column.type}" for column in columns)
-    with _cursor() as cursor:
+    with empty_cursor() as cursor:
         cursor.execute(f"CREATE TEMP TABLE checked ({body})")
         try:
             return [str(kind) for kind in cursor.sql(query).types]
@@ -71,8 +71,9 @@ def _result_types(query: str, columns: Sequence[Column]) -> list[str] | None:
             raise ValueError(_first_line(error)) from error
 
 
-def _cursor() -> duckdb.DuckDBPyConnection:
-    """A session of its own; opening a database for each of a hundred checks would be most of a start."""
+def empty_cursor() -> duckdb.DuckDBPyConnection:
+    """A session of its own on a database with nothing in it; opening one for each of a hundred checks would be much of a
+    start."""
     return _database(os.getpid()).cursor()
 
 
