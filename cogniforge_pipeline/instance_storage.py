@@ -9,13 +9,15 @@ events may be missing, the tables of the lake never are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy
 from dagster._config.config_schema import UserConfigSchema
+from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 from dagster._core.storage.event_log.polling_event_watcher import SqlPollingEventWatcher
 from dagster._core.storage.runs import SqliteRunStorage
@@ -36,16 +38,41 @@ class HomeEventLog(ConsolidatedSqliteEventLogStorage):
 
     def __init__(self, base_dir: str) -> None:
         self._engine: Engine | None = None
+        self._open = threading.local()
+        self._tables: dict[str, bool] = {}
         self._watcher = SqlPollingEventWatcher(self)
         super().__init__(base_dir)
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
+        """A transaction; inside of another one of the same thread, that one."""
+        if connection := getattr(self._open, "connection", None):
+            yield connection
+            return
         if self._engine is None:
             self._engine = sqlalchemy.create_engine(self._conn_string, connect_args={"timeout": BUSY_SECONDS})
             sqlalchemy.event.listen(self._engine, "connect", _commit_without_waiting)
         with self._engine.connect() as connection, connection.begin():
-            yield connection
+            self._open.connection = connection
+            try:
+                yield connection
+            finally:
+                self._open.connection = None
+
+    def store_event(self, event: EventLogEntry) -> None:
+        with self._connect():
+            super().store_event(event)
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        with self._connect():
+            super().store_event_batch(events)
+
+    def has_table(self, table_name: str) -> bool:
+        """Asked for every event, and answered once: tables are only made by an upgrade, which is another process."""
+        if table_name not in self._tables:
+            with self._connect() as connection:
+                self._tables[table_name] = connection.dialect.has_table(connection, table_name)
+        return self._tables[table_name]
 
     def watch(self, run_id: str, cursor: str | None, callback: Callable[..., Any]) -> None:
         """Polls: in WAL mode the database file itself does not change with every commit."""

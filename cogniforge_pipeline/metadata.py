@@ -102,7 +102,7 @@ def request(context: dg.AssetExecutionContext, home: Home) -> Request:
         first, after = window.start.date(), window.end.date()
     return Request(
         run_id=context.run.run_id,
-        as_of=datetime.fromisoformat(as_of) if as_of else home.as_of(),
+        as_of=datetime.fromisoformat(as_of) if as_of else None,
         first=first,
         after=after,
         only_changed=tags.get(CHANGED_TAG) == "true",

@@ -109,15 +109,15 @@ def test_maintenance_that_is_killed_again_and_again_loses_nothing(folder: Path, 
         add_file(folder, number)
         assert worker.run("pass", folder) == 0
     shutil.copytree(folder, spare := folder.with_name("spare"))
-    began = time.monotonic()
-    assert worker.run("maintain", spare) == 0
-    duration = time.monotonic() - began
+    writes = watch_writes(spare, worker.start("maintain", spare))
+    assert worker.wait() == 0
+    assert writes
     killed = 0
     for number in range(3, 3 + MAINTENANCE_KILLS):
         add_file(folder, number)
         assert worker.run("pass", folder) == 0
         before = answers(settings)
-        killed += worker.kill_after(chance.uniform(0.3, 0.9) * duration, "maintain", folder) == -signal.SIGKILL
+        killed += worker.kill_at_write(chance.randint(1, writes), "maintain", folder) == -signal.SIGKILL
         check_published(settings)
         assert answers(settings) == before
     assert killed

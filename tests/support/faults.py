@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import openlineage.client  # noqa: F401  (the worker has imported all that a pass needs)
 import psutil
 from filelock import FileLock
 
@@ -206,7 +207,7 @@ def read_until(settings: Settings, stop: Path) -> None:
             cursor = lake.cursor()
             versions = look(cursor)
             look_twice(cursor)
-        except (LakeError, duckdb.CatalogException) as error:
+        except (LakeError, duckdb.Error) as error:
             if looked or ("there is no lake" not in str(error) and "does not exist" not in str(error)):
                 raise
             time.sleep(0.05)
@@ -216,7 +217,7 @@ def read_until(settings: Settings, stop: Path) -> None:
         if looked % 5 == 0:
             lake.close()
             lake = None
-        time.sleep(0.05)
+        time.sleep(1)
     print(json.dumps({"looked": looked, "attached": attached, "versions": seen}))  # noqa: T201
 
 
@@ -380,6 +381,7 @@ def watch_writes(folder: Path, process: int, at_most: int = sys.maxsize) -> int:
         now = _written(folder)
         writes += now != before
         before = now
+        time.sleep(0.003)
     return writes
 
 

@@ -37,10 +37,8 @@ def free_port() -> int:
 
 
 def environment() -> dict[str, str]:
-    """The environment of children that share compiled bytecode: importing Dagster takes them seconds without it."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("COGNIFORGE_", "DAGSTER_"))}
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)
-    return {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "cogniforge-bytecode"), **kept}
+    """The environment of children, without what is ours."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("COGNIFORGE_", "DAGSTER_"))}
 
 
 def command(*arguments: str | Path) -> list[str]:

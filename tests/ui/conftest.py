@@ -15,10 +15,6 @@ from tests.support.webserver import Ui
 DAYS = 4
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "xdist_group(name): tests of one group run in one worker")
-
-
 def points(day: int, service: str, *, first: int = 0, step: int = 10) -> str:
     """A file of one service's day: a point every `step` minutes."""
     start = at("2026-03-01 00:00") + timedelta(days=day)
@@ -26,7 +22,7 @@ def points(day: int, service: str, *, first: int = 0, step: int = 10) -> str:
     return csv((ts, service, "latency_ms", 100.0 + ts.minute % 7) for ts in moments)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     """`cogniforge ui` of a home with four days of two services (2026-03-01 to 04), one of them with a bad row.
 

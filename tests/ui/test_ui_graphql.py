@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("ui")
 
 WORKSPACE = """{ workspaceOrError { ... on PythonError { message } ... on Workspace { locationEntries {
   name loadStatus locationOrLoadError { ... on PythonError { message } ... on RepositoryLocation { repositories {

@@ -8,10 +8,7 @@ import pytest
 
 from tests.support.chromium import EXECUTABLE, Page
 
-pytestmark = [
-    pytest.mark.xdist_group("ui"),
-    pytest.mark.skipif(EXECUTABLE is None, reason="there is no chromium; Debian: apt-get install chromium"),
-]
+pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="there is no chromium; Debian: apt-get install chromium")
 
 OPEN_PLOT = """(() => {
   const row = [...document.querySelectorAll('tr')].find(row => row.innerText.startsWith('plot'))
