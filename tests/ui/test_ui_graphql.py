@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-
 WORKSPACE = """{ workspaceOrError { ... on PythonError { message } ... on Workspace { locationEntries {
   name loadStatus locationOrLoadError { ... on PythonError { message } ... on RepositoryLocation { repositories {
     assetGroups { groupName } jobs { name } sensors { name sensorState { status } }

@@ -8,11 +8,8 @@ import time
 from collections import Counter
 from typing import Any
 
-import pytest
-
 from tests.support.webserver import command, environment, wait_for
 from tests.ui.conftest import points
-
 
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 LOOK_SECONDS = 16
