@@ -21,7 +21,7 @@ ui: $(READY) $(SHOP)/platform
 	.venv/bin/cogniforge ui --home $(SHOP)
 
 test: $(READY)
-	.venv/bin/python -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	.venv/bin/python -m pytest -q --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 
 check: $(READY)
 	.venv/bin/ruff format --check .

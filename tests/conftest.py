@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,28 +20,34 @@ from tests.support.pipeline import Pipeline, at, csv
 SLOW = ("tests/faults/", "tests/ui/", "tests/cluster/", "tests/docs/", "tests/pipeline/")
 """Folders with long tests, which start first: a long one at the end would keep one process waiting for another."""
 SHARING = ("tests/ui/", "tests/cluster/")
-"""Folders whose files share what is slow to make: each folder runs in one process."""
+"""Folders whose files share what is slow to make: each of them runs in one process."""
 FOREIGN = ("COGNIFORGE_", "AWS_", "DAGSTER_")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Processes that tests start compile nothing twice: importing Dagster takes seconds without its bytecode."""
-    config.addinivalue_line("markers", "xdist_group(name): tests of one group run in one process")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.setdefault("PYTHONPYCACHEPREFIX", str(Path(tempfile.gettempdir()) / "cogniforge-bytecode"))
     sys.dont_write_bytecode, sys.pycache_prefix = False, os.environ["PYTHONPYCACHEPREFIX"]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
         return next((n for n, folder in enumerate(SLOW) if item.nodeid.startswith(folder)), len(SLOW))
 
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        group = next((folder for folder in SHARING if file.startswith(folder)), file)
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests stay together, and those of SHARING; `--dist loadgroup` has no effect with pytest 9.2."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((folder for folder in SHARING if nodeid.startswith(folder)), super()._split_scope(nodeid))
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)
