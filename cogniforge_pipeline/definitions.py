@@ -10,15 +10,11 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from cogniforge_pipeline import sensors
 from cogniforge_pipeline.aiops import assets as aiops_assets
-from cogniforge_pipeline.aiops import plots as aiops_plots
-from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
-from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
 from cogniforge_pipeline.data_mesh import assets as mesh_assets
-from cogniforge_pipeline.data_mesh import evolution, registration
-from cogniforge_pipeline.data_mesh import plots as mesh_plots
+from cogniforge_pipeline.data_mesh import registration
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
-from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.data_mesh.openlineage import column_origins
+from cogniforge_pipeline.domains import DOMAINS, domains_of, plots_of
 from cogniforge_pipeline.executors import executor
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import maintain
@@ -29,26 +25,20 @@ from cogniforge_pipeline.settings import Settings, load_settings
 from cogniforge_pipeline.source_assets import source_assets
 from cogniforge_pipeline.sources.declared import SOURCE_KIND
 from cogniforge_pipeline.sql_assets import sql_assets
-from cogniforge_pipeline.sre import announcements as sre_announcements
-from cogniforge_pipeline.sre import plots as sre_plots
-from cogniforge_pipeline.sre import tables as sre_tables
-from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
-from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
+KINDS = (SOURCE_KIND, *(kind for domain in DOMAINS for kind in domain.kinds))
 
 
 def open_home(settings: Settings) -> Home:
-    """The home of these settings, with every kind of declaration known."""
-    mesh = mesh_tables.computed(lambda: home.contracts, lambda: (*home.queries.values(), *home.views.values()))
-    announcers = {**sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
+    """The home of these settings, with every kind of declaration known, also of domains that it is without."""
+    chosen = domains_of(settings)
     home = Home(
         settings,
         KINDS,
-        [*sre_tables.computed(), *mesh],
-        announcers,
-        registration.admit,
+        [table for domain in chosen for table in domain.computed(lambda: home)],
+        {table: tell for domain in chosen for table, tell in domain.announcers.items()},
+        registration.admit if "data_mesh" in settings.domains else None,
         lambda query: column_origins(query, home.contracts, settings.state),
     )
     return home
@@ -63,12 +53,13 @@ def defs() -> dg.Definitions:
 def build_definitions(home: Home) -> dg.Definitions:
     """Everything that runs on this home. Raises CogniforgeError when a query or a contract is invalid."""
     filled = source_assets(home)
+    domains = domains_of(home.settings)
     made = [
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
         *filled,
-        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
-        *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD)),
+        *sql_assets(home, plots_of(domains)),
+        *written_assets(home, [table for domain in domains for table in domain.told]),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}
     made += report_assets.assets(home, tables)

@@ -20,6 +20,7 @@ from cogniforge_pipeline import conninfo
 from cogniforge_pipeline.errors import CogniforgeError
 
 EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
+DOMAINS = ("data_mesh", "aiops", "sre")
 FIRST_DAY = date(1970, 1, 1)
 PASSWORD = "COGNIFORGE_CATALOG_PASSWORD"
 OPENLINEAGE = "COGNIFORGE_OPENLINEAGE"
@@ -56,6 +57,7 @@ class Settings:
     `memory_limit` is a DuckDB size such as `4GB`, `threads` the DuckDB threads of one process; None leaves DuckDB's
     default. `first_day` is the first UTC day that facts may have. `s3` holds the parameters of a DuckDB S3 secret
     (KEY_ID, SECRET, SESSION_TOKEN, ENDPOINT, REGION, URL_STYLE, USE_SSL). `openlineage` is None where no events are wanted.
+    `domains` are those of DOMAINS that runs decide for; a run is the faster the fewer they are.
     """
 
     home: Path
@@ -69,6 +71,7 @@ class Settings:
     password: str | None = field(default=None, repr=False)
     s3: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     openlineage: OpenLineage | None = OpenLineage()
+    domains: tuple[str, ...] = DOMAINS
 
     @property
     def platform(self) -> Path:
@@ -102,6 +105,7 @@ class Settings:
             "COGNIFORGE_DATA": self.data,
             "COGNIFORGE_EXECUTOR": self.executor,
             "COGNIFORGE_FIRST_DAY": self.first_day.isoformat(),
+            "COGNIFORGE_DOMAINS": ",".join(self.domains),
             "DAGSTER_HOME": str(self.dagster_home),
         }
         if self.memory_limit:
@@ -169,6 +173,7 @@ def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | N
         password=password or env.get(PASSWORD) or None,
         s3=_s3(env),
         openlineage=_openlineage(env),
+        domains=_domains(env),
     )
 
 
@@ -185,6 +190,15 @@ def _whole(env: Mapping[str, str], name: str) -> int | None:
     if not text.isdigit() or int(text) < 1:
         raise CogniforgeError(f"{name}: expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def _domains(env: Mapping[str, str]) -> tuple[str, ...]:
+    named = [word.strip() for word in (env.get("COGNIFORGE_DOMAINS") or ",".join(DOMAINS)).split(",")]
+    if unknown := [word for word in named if word not in DOMAINS]:
+        raise CogniforgeError(
+            f"COGNIFORGE_DOMAINS: there is no domain {unknown[0]!r}", f"name some of {','.join(DOMAINS)}, with commas"
+        )
+    return tuple(word for word in DOMAINS if word in named)
 
 
 def _day(env: Mapping[str, str], name: str) -> date:

@@ -1,0 +1,79 @@
+"""What each domain brings to a home: kinds of declarations, tables, events, plots.
+
+Belongs here: the list of domains, and which of them a home has. Does not: anything about one of them, or Dagster.
+
+What every home has, whatever its domains: the registry of declarations, the ingestion with its rollup, the event log and
+the log of publications. The tables of a domain that a home is without are there, empty, so that SQL may name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cogniforge_pipeline.aiops import plots as aiops_plots
+from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
+from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
+from cogniforge_pipeline.data_mesh import evolution
+from cogniforge_pipeline.data_mesh import plots as mesh_plots
+from cogniforge_pipeline.data_mesh import tables as mesh_tables
+from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
+from cogniforge_pipeline.declarations import Kind
+from cogniforge_pipeline.home import Announcer, Home
+from cogniforge_pipeline.outcomes import Plot
+from cogniforge_pipeline.recipes import Computed
+from cogniforge_pipeline.settings import Settings
+from cogniforge_pipeline.sre import announcements as sre_announcements
+from cogniforge_pipeline.sre import plots as sre_plots
+from cogniforge_pipeline.sre import tables as sre_tables
+from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
+from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One domain. `computed` is given a function to the home that it is for; `told` are the tables that its Python API
+    writes."""
+
+    name: str
+    kinds: tuple[Kind[Any], ...] = ()
+    computed: Callable[[Callable[[], Home]], list[Computed]] = lambda _: []
+    announcers: Mapping[str, Announcer] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    plots: Mapping[str, Plot] = field(default_factory=dict)
+
+
+def _mesh(home: Callable[[], Home]) -> list[Computed]:
+    return mesh_tables.computed(lambda: home().contracts, lambda: (*home().queries.values(), *home().views.values()))
+
+
+DOMAINS = (
+    Domain("aiops", (TOPOLOGY_KIND,), plots=aiops_plots.PLOTS),
+    Domain(
+        "sre",
+        (OPENSLO_KIND, BUDGET_POLICY_KIND),
+        lambda _: sre_tables.computed(),
+        sre_announcements.ANNOUNCERS,
+        sre_tables.TOLD,
+        sre_plots.PLOTS,
+    ),
+    Domain(
+        "data_mesh",
+        (CONTEXT_KIND, GOVERNANCE_KIND),
+        _mesh,
+        mesh_announcements.ANNOUNCERS,
+        evolution.TOLD,
+        mesh_plots.PLOTS,
+    ),
+)
+
+
+def domains_of(settings: Settings) -> list[Domain]:
+    """The domains of a home."""
+    return [domain for domain in DOMAINS if domain.name in settings.domains]
+
+
+def plots_of(domains: Iterable[Domain]) -> dict[str, Plot]:
+    """The plot of each table that has one."""
+    return {table: plot for domain in domains for table, plot in domain.plots.items()}
