@@ -4,6 +4,7 @@ Belongs here: `build_definitions`, and nothing that is not put together by it.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -33,12 +34,13 @@ KINDS = (SOURCE_KIND, *(kind for domain in DOMAINS for kind in domain.kinds))
 def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known, also of domains that it is without."""
     chosen = domains_of(settings)
+    names = tuple(domain.name for domain in chosen)
     home = Home(
-        settings,
+        replace(settings, domains=names),
         KINDS,
         [table for domain in chosen for table in domain.computed(lambda: home)],
         {table: tell for domain in chosen for table, tell in domain.announcers.items()},
-        registration.admit if "data_mesh" in settings.domains else None,
+        registration.admit if "data_mesh" in names else None,
         lambda query: column_origins(query, home.contracts, settings.state),
     )
     return home

@@ -4,12 +4,16 @@ Belongs here: the list of domains, and which of them a home has. Does not: anyth
 
 What every home has, whatever its domains: the registry of declarations, the ingestion with its rollup, the event log and
 the log of publications. The tables of a domain that a home is without are there, empty, so that SQL may name them.
+
+COGNIFORGE_DOMAINS names the domains. Without it a domain that decides about nothing but what is declared for it joins
+with the first file in a folder of its own, or when its Python API is opened: until then its steps would only cost time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from cogniforge_pipeline.aiops import plots as aiops_plots
@@ -34,7 +38,7 @@ from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 @dataclass(frozen=True)
 class Domain:
     """One domain. `computed` is given a function to the home that it is for; `told` are the tables that its Python API
-    writes."""
+    writes. With `when_declared` it is there only when something is declared for it."""
 
     name: str
     kinds: tuple[Kind[Any], ...] = ()
@@ -42,6 +46,13 @@ class Domain:
     announcers: Mapping[str, Announcer] = field(default_factory=dict)
     told: tuple[str, ...] = ()
     plots: Mapping[str, Plot] = field(default_factory=dict)
+    when_declared: bool = False
+
+    def is_declared(self, settings: Settings) -> bool:
+        """Whether a file may declare something of a kind of this domain, or its Python API was opened."""
+        return (settings.domain_marks / self.name).exists() or any(
+            path.is_file() for kind in self.kinds for path in _files(settings.platform / kind.folder)
+        )
 
 
 def _mesh(home: Callable[[], Home]) -> list[Computed]:
@@ -69,9 +80,15 @@ DOMAINS = (
 )
 
 
+def _files(place: Path) -> Iterator[Path]:
+    return iter([place]) if place.is_file() else place.rglob("*")
+
+
 def domains_of(settings: Settings) -> list[Domain]:
     """The domains of a home."""
-    return [domain for domain in DOMAINS if domain.name in settings.domains]
+    if settings.domains is not None:
+        return [domain for domain in DOMAINS if domain.name in settings.domains]
+    return [domain for domain in DOMAINS if not domain.when_declared or domain.is_declared(settings)]
 
 
 def plots_of(domains: Iterable[Domain]) -> dict[str, Plot]:

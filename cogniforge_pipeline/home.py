@@ -75,7 +75,7 @@ class Home:
     def fills(self, table: str) -> bool:
         """Whether anything makes the rows of a table here: those of a domain that this home is without stay empty."""
         schema = table.partition(".")[0]
-        return table in ALWAYS or schema in self.settings.domains or schema not in DOMAINS
+        return table in ALWAYS or schema not in DOMAINS or schema in (self.settings.domains or DOMAINS)
 
     @cached_property
     def queries(self) -> dict[str, Query]:

@@ -20,7 +20,7 @@ from cogniforge_pipeline import conninfo
 from cogniforge_pipeline.errors import CogniforgeError
 
 EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
-DOMAINS = ("data_mesh", "aiops", "sre")
+DOMAINS = ("data_mesh", "aiops", "sre", "gitops", "workflow", "edge")
 FIRST_DAY = date(1970, 1, 1)
 PASSWORD = "COGNIFORGE_CATALOG_PASSWORD"
 OPENLINEAGE = "COGNIFORGE_OPENLINEAGE"
@@ -57,7 +57,7 @@ class Settings:
     `memory_limit` is a DuckDB size such as `4GB`, `threads` the DuckDB threads of one process; None leaves DuckDB's
     default. `first_day` is the first UTC day that facts may have. `s3` holds the parameters of a DuckDB S3 secret
     (KEY_ID, SECRET, SESSION_TOKEN, ENDPOINT, REGION, URL_STYLE, USE_SSL). `openlineage` is None where no events are wanted.
-    `domains` are those of DOMAINS that runs decide for; a run is the faster the fewer they are.
+    `domains` are those of DOMAINS that runs decide for; None leaves it to what is declared (see `domains.py`).
     """
 
     home: Path
@@ -71,7 +71,7 @@ class Settings:
     password: str | None = field(default=None, repr=False)
     s3: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     openlineage: OpenLineage | None = OpenLineage()
-    domains: tuple[str, ...] = DOMAINS
+    domains: tuple[str, ...] | None = field(default=None, compare=False)  # one home is one lake, whatever it decides
 
     @property
     def platform(self) -> Path:
@@ -90,6 +90,11 @@ class Settings:
         return self.home / "reports"
 
     @property
+    def domain_marks(self) -> Path:
+        """One empty file for each domain whose Python API was opened."""
+        return self.state / "domains"
+
+    @property
     def dagster_home(self) -> Path:
         return self.state / "dagster"
 
@@ -105,9 +110,10 @@ class Settings:
             "COGNIFORGE_DATA": self.data,
             "COGNIFORGE_EXECUTOR": self.executor,
             "COGNIFORGE_FIRST_DAY": self.first_day.isoformat(),
-            "COGNIFORGE_DOMAINS": ",".join(self.domains),
             "DAGSTER_HOME": str(self.dagster_home),
         }
+        if self.domains is not None:
+            chosen["COGNIFORGE_DOMAINS"] = ",".join(self.domains)
         if self.memory_limit:
             chosen["COGNIFORGE_MEMORY_LIMIT"] = self.memory_limit
         if self.threads:
@@ -192,8 +198,11 @@ def _whole(env: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
-def _domains(env: Mapping[str, str]) -> tuple[str, ...]:
-    named = [word.strip() for word in (env.get("COGNIFORGE_DOMAINS") or ",".join(DOMAINS)).split(",")]
+def _domains(env: Mapping[str, str]) -> tuple[str, ...] | None:
+    text = env.get("COGNIFORGE_DOMAINS")
+    if not text:
+        return None
+    named = [word.strip() for word in text.split(",")]
     if unknown := [word for word in named if word not in DOMAINS]:
         raise CogniforgeError(
             f"COGNIFORGE_DOMAINS: there is no domain {unknown[0]!r}", f"name some of {','.join(DOMAINS)}, with commas"
