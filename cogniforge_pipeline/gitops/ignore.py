@@ -69,7 +69,7 @@ class Ignored:
     def strip(self, manifest: dict[str, Any], role: int) -> None:
         """Takes them out of the canonical form of one side, in place."""
         for path in sorted(self.paths[role], key=_last_first, reverse=True):
-            _remove(manifest, path)
+            remove_path(manifest, path)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def _resolve(pointer: str, document: Any) -> list[Segment]:
     return path
 
 
-def _remove(document: Any, path: Sequence[Segment]) -> None:
+def remove_path(document: Any, path: Sequence[Segment]) -> None:
+    """Takes a field out of a manifest, in place, where it has it."""
     here = document
     for part in path[:-1]:
         here = _step(here, part)
