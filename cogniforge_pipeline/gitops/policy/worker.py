@@ -58,7 +58,7 @@ def main() -> None:
                 _write(["refused", f"it cannot be read: {str(panic)[:200] or type(panic).__name__}"])
                 continue
             entries = request["entries"]
-            if not entries:
+            if not entries and request["wanted"]:
                 entries = [f"{package}.{rule}" for package, names in packages(compiled).items() for rule in names]
                 entries = [entry for entry in entries if entry.rpartition(".")[2] in request["wanted"]]
             policies[request["key"]] = compiled, entries, request["before"], request["after"], request["merged"]
