@@ -1,1 +1,1 @@
-"""GitOps: what git declares against what runs, and the policies that both must keep."""
+"""GitOps: what git says, what runs, where they differ, what brings them together, and the policies that both must keep."""

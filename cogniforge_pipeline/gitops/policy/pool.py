@@ -48,7 +48,8 @@ class Program:
     Without `entries`, the rules named in FINDINGS of every package are asked for. `v0` None: Rego v1, and v0 where the text
     is not that. The input is the document's JSON text between `before` and `after`. `data` is the JSON text of what rules
     read under `data`. `now_ns` is what `time.now_ns()` gives, in nanoseconds since 1970; None: the clock. `normalised`: see
-    `normalising.py`. `merged` is the JSON text of what the input has as `parameters`, unless it has some itself. `bare`: only queries are asked.
+    `normalising.py`. `merged` is the JSON text of what the input has as `parameters`, unless it has some itself.
+    `bare`: only queries are asked.
     """
 
     modules: tuple[tuple[str, str], ...]
