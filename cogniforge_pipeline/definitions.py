@@ -20,6 +20,9 @@ from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.data_mesh.openlineage import column_origins
 from cogniforge_pipeline.executors import executor
+from cogniforge_pipeline.gitops import policy_tables
+from cogniforge_pipeline.gitops.policy.declared import POLICY_KIND
+from cogniforge_pipeline.gitops.policy_service import modules_of
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import maintain
 from cogniforge_pipeline.metadata import PHASE_TAG
@@ -36,7 +39,7 @@ from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
+KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND, POLICY_KIND)
 
 
 def open_home(settings: Settings) -> Home:
@@ -46,7 +49,7 @@ def open_home(settings: Settings) -> Home:
     home = Home(
         settings,
         KINDS,
-        [*sre_tables.computed(), *mesh],
+        [*sre_tables.computed(), *policy_tables.computed(lambda: modules_of(settings.platform)), *mesh],
         announcers,
         registration.admit,
         lambda query: column_origins(query, home.contracts, settings.state),
@@ -68,7 +71,7 @@ def build_definitions(home: Home) -> dg.Definitions:
         *mesh_assets.assets(home),
         *filled,
         *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
-        *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD)),
+        *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD, *policy_tables.TOLD)),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}
     made += report_assets.assets(home, tables)

@@ -1,6 +1,6 @@
 """Admission: may a resource be applied? Asked before anything is.
 
-Belongs here: what verdicts come to. Does not: verdicts (`policy`), or writing decisions down (`admission_records.py`).
+Belongs here: what verdicts come to. Does not: verdicts (`policy`), or writing decisions down (`policy_service.py`).
 
 A policy that could not be evaluated denies where it is enforced: an error, a timeout and a crash are never a pass.
 """

@@ -1,6 +1,6 @@
 """`cogniforge admit`: may these manifests be applied?
 
-Belongs here: arguments and printing. Does not: deciding (`admission.py`), or writing it down (`admission_records.py`).
+Belongs here: arguments and printing. Does not: deciding (`admission.py`), or writing it down (`policy_service.py`).
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ def admit(
     else:
         settings = load_settings(home)
         if settings.home.is_dir():
-            from cogniforge_pipeline.gitops.admission_records import admit_in_home
+            from cogniforge_pipeline.gitops.policy_service import PolicyService
+            from cogniforge_pipeline.services import shared
 
-            found = admit_in_home(settings, resources, known, chosen)
+            found = shared(PolicyService, settings).admit_resources(resources, others=known, policies=chosen)
         elif chosen:
             found = admit_all(resources, chosen, inventory=[*known, *resources])
         else:

@@ -1,4 +1,4 @@
-"""`cogniforge policy`: policies on plain files, without a home.
+"""`cogniforge policy`: policies on plain files, and what they would do to a home.
 
 Belongs here: arguments and printing. Does not: the work (`policy`).
 """
@@ -6,6 +6,7 @@ Belongs here: arguments and printing. Does not: the work (`policy`).
 from __future__ import annotations
 
 from collections import Counter
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,10 +14,18 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cogniforge_pipeline.options import JsonOption, print_json
+from cogniforge_pipeline.options import HomeOption, JsonOption, existing_home, print_json
 
 if TYPE_CHECKING:
     from cogniforge_pipeline.gitops.policy.model import Verdict
+
+
+class ReportApi(StrEnum):
+    """The forms of `policy_reports.py`."""
+
+    WGPOLICY = "wgpolicyk8s.io/v1alpha2"
+    OPENREPORTS = "openreports.io/v1alpha1"
+
 
 app = typer.Typer(no_args_is_help=True, help="Policies as code: verify them, and ask what they say of a manifest.")
 out = Console(soft_wrap=True, highlight=False)
@@ -90,6 +99,50 @@ def evaluate(
             show(name, verdict)
     if any(verdict.broken for _, verdict in found):
         raise typer.Exit(1)
+
+
+@app.command(name="what-if")
+def what_if(
+    policy: Annotated[
+        list[Path], typer.Option(help="The new or changed policies: files or folders; may be given again.")
+    ],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whom policies would hit before they are enforced: over all that git ever said, and over what runs today."""
+    from cogniforge_pipeline.gitops.policy.reading import read_policies
+    from cogniforge_pipeline.gitops.policy_service import PolicyService
+    from cogniforge_pipeline.services import shared
+
+    found = shared(PolicyService, existing_home(home)).what_if(read_policies(policy))
+    if as_json:
+        print_json(found.to_dict())
+        return
+    for hit in found.hits:
+        until = "still" if hit.now else f"until {hit.last:%Y-%m-%d %H:%M}"
+        color = "[bold red]✗[/]" if hit.now else "[dim]✗[/]"
+        where = f"{hit.policy_id} {hit.app_id} {hit.source} {hit.key}"
+        out.print(f"{color} {escape(where)}: since {hit.first:%Y-%m-%d %H:%M}, {until}, {hit.states} state(s)")
+        for message in hit.messages:
+            out.print(f"    {escape(message)}")
+    out.print(
+        f"{len(found.now)} of {len(found.hits)} resources would be hit today; {found.states} states were looked at"
+    )
+
+
+@app.command()
+def report(
+    home: HomeOption = None,
+    api: Annotated[ReportApi, typer.Option("--format", help="Which kind of report.")] = ReportApi.WGPOLICY,
+) -> None:
+    """Print what the policies in force say of what runs, as PolicyReports in YAML, ready for `kubectl apply -f -`."""
+    import yaml
+
+    from cogniforge_pipeline.gitops.policy_service import PolicyService
+    from cogniforge_pipeline.services import shared
+
+    made = shared(PolicyService, existing_home(home)).policy_reports(api.value)
+    typer.echo(yaml.safe_dump_all(made, sort_keys=False), nl=False)
 
 
 def show(name: str, verdict: Verdict) -> None:
