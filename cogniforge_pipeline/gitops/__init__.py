@@ -1,1 +1,1 @@
-"""GitOps: what git says, what runs, where they differ, and what brings them together."""
+"""GitOps: what git says, what runs, where they differ, what brings them together, and the policies that both must keep."""
