@@ -6,7 +6,9 @@ Belongs here: thin wiring. Does not: reading (`reading.py`), or the tables that 
 import dagster as dg
 
 from cogniforge_pipeline import metadata, outcomes
-from cogniforge_pipeline.gitops.reading import READ, SNAPSHOTS, Reading, read_applications
+from cogniforge_pipeline.gitops.reading import READ, Reading, read_applications
+from cogniforge_pipeline.gitops.remedy import remediate_allowed
+from cogniforge_pipeline.gitops.states import SNAPSHOTS
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.publish import AuditFailed
 from cogniforge_pipeline.registry import REGISTRY
@@ -32,6 +34,8 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
         ],
     )
     def gitops__read(context: dg.AssetExecutionContext) -> outcomes.Step:
+        for outcome in remediate_allowed(home):  # act on what was seen last, then look again
+            context.log.info("%s %s: %s", outcome.action, outcome.resource_key, outcome.message)
         try:
             found = read_applications(home, context.run.run_id)
         except AuditFailed as error:
