@@ -54,19 +54,19 @@ def defs() -> dg.Definitions:
 
 def build_definitions(home: Home) -> dg.Definitions:
     """Everything that runs on this home. Raises CogniforgeError when a query or a contract is invalid."""
-    filled = source_assets(home)
     domains = domains_of(home.settings)
+    read = [*source_assets(home), *(asset for domain in domains for asset in domain.readers(home))]
     made = [
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
-        *filled,
+        *read,
         *sql_assets(home, plots_of(domains)),
         *written_assets(home, [table for domain in domains for table in domain.told]),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}
     made += report_assets.assets(home, tables)
     by_day = [asset for asset in made if asset.partitions_def]
-    inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")] + filled
+    inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")] + read
     events = [asset for asset in made if asset.op.name == "data_mesh__events"]
     last = (*mesh_tables.AFTER_ALL, "reports.duckdb")
     reports = [asset for asset in made if not {_table(key) for key in asset.keys}.isdisjoint(last)]

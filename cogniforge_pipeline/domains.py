@@ -1,6 +1,6 @@
 """What each domain brings to a home: kinds of declarations, tables, events, plots.
 
-Belongs here: the list of domains, and which of them a home has. Does not: anything about one of them, or Dagster.
+Belongs here: the list of domains, and which of them a home has. Does not: anything that only one of them knows.
 
 What every home has, whatever its domains: the registry of declarations, the ingestion with its rollup, the event log and
 the log of publications. The tables of a domain that a home is without are there, empty, so that SQL may name them.
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+
 from cogniforge_pipeline.aiops import plots as aiops_plots
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
 from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
@@ -24,9 +26,19 @@ from cogniforge_pipeline.data_mesh import plots as mesh_plots
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.declarations import Kind
+from cogniforge_pipeline.gitops import announcements as gitops_announcements
+from cogniforge_pipeline.gitops import assets as gitops_assets
+from cogniforge_pipeline.gitops import plots as gitops_plots
+from cogniforge_pipeline.gitops import policy_tables
+from cogniforge_pipeline.gitops import tables as gitops_tables
+from cogniforge_pipeline.gitops.model import APPLICATION_KIND
+from cogniforge_pipeline.gitops.policy.declared import POLICY_KIND
+from cogniforge_pipeline.gitops.policy_service import modules_of
 from cogniforge_pipeline.home import Announcer, Home
+from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.outcomes import Plot
 from cogniforge_pipeline.recipes import Computed
+from cogniforge_pipeline.registry import is_declared
 from cogniforge_pipeline.settings import Settings
 from cogniforge_pipeline.sre import announcements as sre_announcements
 from cogniforge_pipeline.sre import plots as sre_plots
@@ -38,7 +50,8 @@ from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 @dataclass(frozen=True)
 class Domain:
     """One domain. `computed` is given a function to the home that it is for; `told` are the tables that its Python API
-    writes. With `when_declared` it is there only when something is declared for it."""
+    writes. `readers` are assets that read from outside in the phase of ingestion, and `may_have_news` says whether they
+    would find anything. With `when_declared` the domain is there only when something is declared for it."""
 
     name: str
     kinds: tuple[Kind[Any], ...] = ()
@@ -46,6 +59,8 @@ class Domain:
     announcers: Mapping[str, Announcer] = field(default_factory=dict)
     told: tuple[str, ...] = ()
     plots: Mapping[str, Plot] = field(default_factory=dict)
+    readers: Callable[[Home], list[dg.AssetsDefinition]] = lambda _: []
+    may_have_news: Callable[[Connection], bool] = lambda _: False
     when_declared: bool = False
 
     def is_declared(self, settings: Settings) -> bool:
@@ -57,6 +72,10 @@ class Domain:
 
 def _mesh(home: Callable[[], Home]) -> list[Computed]:
     return mesh_tables.computed(lambda: home().contracts, lambda: (*home().queries.values(), *home().views.values()))
+
+
+def _gitops(home: Callable[[], Home]) -> list[Computed]:
+    return [*gitops_tables.computed(), *policy_tables.computed(lambda: modules_of(home().settings.platform))]
 
 
 DOMAINS = (
@@ -76,6 +95,17 @@ DOMAINS = (
         mesh_announcements.ANNOUNCERS,
         evolution.TOLD,
         mesh_plots.PLOTS,
+    ),
+    Domain(
+        "gitops",
+        (APPLICATION_KIND, POLICY_KIND),
+        _gitops,
+        gitops_announcements.ANNOUNCERS,
+        (*gitops_tables.TOLD, *policy_tables.TOLD),
+        gitops_plots.PLOTS,
+        readers=gitops_assets.assets,
+        may_have_news=lambda cursor: is_declared(cursor, APPLICATION_KIND),  # only reading a repository tells
+        when_declared=True,
     ),
 )
 
