@@ -151,9 +151,27 @@ def packages(compiled: Compiled) -> dict[str, list[str]]:
     return found
 
 
+def shared_engine(modules: Sequence[tuple[str, bytes]], like: Compiled, data: str) -> Any:
+    """An engine with modules (name and text) that were compiled before, for `grouping.py`."""
+    engine = _bare(like.v0)
+    _extend(engine, builtins.functions(like.now_ns))
+    for name, text in modules:
+        engine.add_policy(name, text.decode())
+    engine.add_data_json(data)
+    return engine
+
+
 def _values(engine: Any, entries: Sequence[str], document: str) -> dict[str, Any]:
     try:
         engine.set_input_json(document)
+    except RuntimeError as error:
+        raise EvaluationFailed(_words(error)) from None
+    return values_of(engine, entries)
+
+
+def values_of(engine: Any, entries: Sequence[str]) -> dict[str, Any]:
+    """The values of rules for the input that an engine has. Raises EvaluationFailed."""
+    try:
         found = {}
         for entry in entries:
             text = engine.eval_rule_as_json(entry)
@@ -201,16 +219,16 @@ def _bare(v0: bool) -> Any:
 
 def _engine(modules: Sequence[Module], v0: bool, now_ns: int | None, soft: Sequence[Softened] | None) -> Any:
     engine = _bare(v0)
-    for name, (arity, function) in builtins.functions(now_ns).items():
-        engine.add_extension(name, arity, function)
-    wrapped = {}
-    for softened in soft or ():
-        wrapped.update(softened.functions)
-    for name, (arity, function) in wrapped.items():
-        engine.add_extension(name, arity, function)
+    _extend(engine, builtins.functions(now_ns))
+    _extend(engine, {name: each for softened in soft or () for name, each in softened.functions.items()})
     for number, module in enumerate(modules):
         engine.add_policy(module.name, (soft[number].text if soft else module.text).decode())
     return engine
+
+
+def _extend(engine: Any, functions: Mapping[str, tuple[int, Callable[..., Any]]]) -> None:
+    for name, (arity, function) in functions.items():
+        engine.add_extension(name, arity, function)
 
 
 def _words(error: Exception) -> str:
