@@ -20,7 +20,10 @@ from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.data_mesh.openlineage import column_origins
 from cogniforge_pipeline.executors import executor
+from cogniforge_pipeline.gitops import assets as gitops_assets
 from cogniforge_pipeline.gitops import policy_tables
+from cogniforge_pipeline.gitops import tables as gitops_tables
+from cogniforge_pipeline.gitops.model import APPLICATION_KIND
 from cogniforge_pipeline.gitops.policy.declared import POLICY_KIND
 from cogniforge_pipeline.gitops.policy_service import modules_of
 from cogniforge_pipeline.home import Home
@@ -39,17 +42,27 @@ from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND, POLICY_KIND)
+KINDS = (
+    SOURCE_KIND,
+    TOPOLOGY_KIND,
+    OPENSLO_KIND,
+    BUDGET_POLICY_KIND,
+    CONTEXT_KIND,
+    GOVERNANCE_KIND,
+    APPLICATION_KIND,
+    POLICY_KIND,
+)
 
 
 def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known."""
     mesh = mesh_tables.computed(lambda: home.contracts, lambda: (*home.queries.values(), *home.views.values()))
+    policies = policy_tables.computed(lambda: modules_of(settings.platform))
     announcers = {**sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
     home = Home(
         settings,
         KINDS,
-        [*sre_tables.computed(), *policy_tables.computed(lambda: modules_of(settings.platform)), *mesh],
+        [*sre_tables.computed(), *gitops_tables.computed(), *policies, *mesh],
         announcers,
         registration.admit,
         lambda query: column_origins(query, home.contracts, settings.state),
@@ -69,14 +82,17 @@ def build_definitions(home: Home) -> dg.Definitions:
     made = [
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
+        *gitops_assets.assets(home),
         *filled,
         *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
-        *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD, *policy_tables.TOLD)),
+        *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD, *gitops_tables.TOLD, *policy_tables.TOLD)),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}
     made += report_assets.assets(home, tables)
     by_day = [asset for asset in made if asset.partitions_def]
-    inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")] + filled
+    inputs = [
+        asset for asset in made if asset.op.name in ("aiops__ingest", "gitops__read", "platform__declarations")
+    ] + filled
     events = [asset for asset in made if asset.op.name == "data_mesh__events"]
     last = (*mesh_tables.AFTER_ALL, "reports.duckdb")
     reports = [asset for asset in made if not {_table(key) for key in asset.keys}.isdisjoint(last)]

@@ -13,6 +13,7 @@ from cogniforge_pipeline.gitops.canonical import ResourceKey, key_of
 from cogniforge_pipeline.gitops.managers import Owners
 from cogniforge_pipeline.gitops.paths import Path
 
+SCALERS = frozenset({"HorizontalPodAutoscaler", "ScaledObject", "VerticalPodAutoscaler"})
 VERTICAL_MANAGERS = ("vpa-", "vertical-pod-autoscaler")
 
 
@@ -53,9 +54,7 @@ def autoscaled(manifests: Iterable[Mapping[str, Any]]) -> Autoscaled:
     resources: dict[tuple[str, str, str], str] = {}
     for manifest in manifests:
         kind, spec = manifest.get("kind"), manifest.get("spec")
-        if kind not in ("HorizontalPodAutoscaler", "ScaledObject", "VerticalPodAutoscaler") or not isinstance(
-            spec, Mapping
-        ):
+        if kind not in SCALERS or not isinstance(spec, Mapping):
             continue
         target = spec.get("targetRef" if kind == "VerticalPodAutoscaler" else "scaleTargetRef")
         if not isinstance(target, Mapping):

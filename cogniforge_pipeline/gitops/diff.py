@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 from cogniforge_pipeline.gitops.autoscaled import Autoscaled, autoscaled
 from cogniforge_pipeline.gitops.canonical import ResourceKey, canonical, last_applied, was_on_server
 from cogniforge_pipeline.gitops.drift import FieldDrift, compare
-from cogniforge_pipeline.gitops.ignore import Ignored, Ignores
+from cogniforge_pipeline.gitops.ignore import Ignored, Ignores, Sides
 from cogniforge_pipeline.gitops.kinds import is_known, shape_of
-from cogniforge_pipeline.gitops.managers import owners
+from cogniforge_pipeline.gitops.managers import Owners, owners
 from cogniforge_pipeline.gitops.manifests import Manifest
+from cogniforge_pipeline.gitops.paths import path_text
 
 MISSING, EXTRA, MODIFIED, SYNCED = "missing", "extra", "modified", "synced"
 INJECTED = frozenset(
@@ -65,18 +67,71 @@ def detect(
     namespace: str = "",
 ) -> list[ResourceDrift]:
     """Each resource of either side, in order of key. `namespace` is where desired manifests go that name none."""
-    pairs = pair(list(desired), list(live), namespace)
-    scaled = autoscaled([each.body for one in pairs.values() for each in one if each is not None])
-    both = {key: (wanted.body, there.body) for key, (wanted, there) in pairs.items() if wanted and there}
-    ignored = (ignores or Ignores()).of(both)
-    found = []
-    for key, (wanted, there) in pairs.items():
-        if wanted is None or there is None:
-            status = EXTRA if wanted is None else MISSING
-            if not (there is not None and status == EXTRA and not_ours(key, there.body)):
-                found.append(ResourceDrift(key, status))
-            continue
-        found.append(_drift(key, wanted.body, there.body, salt, ignored[key], scaled))
+    wanted: dict[ResourceKey, Wanted] = {}
+    there: dict[ResourceKey, Live] = {}
+    for key, (left, right) in pair(list(desired), list(live), namespace).items():
+        if left is not None:
+            wanted[key] = Wanted(str(left.body.get("apiVersion", "")), canonical(left.body, salt))
+        if right is not None:
+            there[key] = live_of(key, right.body, salt)
+    return compare_states(wanted, there, ignores or Ignores())
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A resource as it is wanted, canonical."""
+
+    api_version: str
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Live:
+    """A resource as it runs, canonical, and what is known of how it came about."""
+
+    manifest: dict[str, Any]
+    applied: dict[str, Any] | None
+    owners: Owners
+    from_server: bool
+    owned: bool
+
+
+def live_of(key: ResourceKey, body: Mapping[str, Any], salt: bytes) -> Live:
+    """A live manifest, canonical."""
+    applied = last_applied(body)
+    return Live(
+        canonical(body, salt),
+        canonical(applied, salt) if applied is not None else None,
+        owners(body),
+        was_on_server(body),
+        not_ours(key, body),
+    )
+
+
+def compare_states(
+    wanted: Mapping[ResourceKey, Wanted],
+    live: Mapping[ResourceKey, Live],
+    ignores: Ignores,
+    scaled: Autoscaled | None = None,
+) -> list[ResourceDrift]:
+    """The drift of each resource of either side, in order of key; what something in the cluster made is not extra.
+
+    `scaled` is what autoscalers own, by default those among these resources.
+    """
+    if scaled is None:
+        scaled = autoscaled([one.manifest for side in (wanted, live) for one in side.values()])
+    both = {
+        key: Sides(dict(one.manifest), dict(live[key].manifest), live[key].applied, live[key].owners)
+        for key, one in wanted.items()
+        if key in live
+    }
+    ignored = ignores.of(both)
+    found = [ResourceDrift(key, MISSING) for key in wanted if key not in live]
+    found += [ResourceDrift(key, EXTRA) for key, one in live.items() if key not in wanted and not one.owned]
+    found += [
+        _drift(key, wanted[key].api_version, sides, live[key].from_server, ignored[key], scaled)
+        for key, sides in both.items()
+    ]
     return sorted(found, key=lambda one: one.key)
 
 
@@ -117,38 +172,33 @@ def pair(
 
 
 def _drift(
-    key: ResourceKey,
-    desired: Mapping[str, Any],
-    live: Mapping[str, Any],
-    salt: bytes,
-    ignored: Ignored,
-    scaled: Autoscaled,
+    key: ResourceKey, api_version: str, given: Sides, from_server: bool, ignored: Ignored, scaled: Autoscaled
 ) -> ResourceDrift:
-    api_version = str(desired.get("apiVersion", ""))
-    applied = last_applied(live)
-    sides = [canonical(side, salt) if side is not None else None for side in (desired, live, applied)]
-    for role, side in enumerate(sides):
-        if side is not None:
-            ignored.strip(side, role)
+    sides = [_prepared(side, ignored, role) for role, side in enumerate(given.each())]
     wanted, there, before = sides
-    assert wanted is not None and there is not None
-    for side in sides:
-        if side is not None:
-            side.pop("apiVersion", None)  # servers answer in the version that they are asked for
-            (side.get("metadata") or {}).pop("namespace", None)  # the key has it
-    shape = shape_of(api_version, key.kind)
-    strict = not was_on_server(live)
-    fields = compare(wanted, there, before, shape, strict=strict, zeros=is_known(api_version))
-    known = owners(live)
+    fields = compare(
+        wanted, there, before, shape_of(api_version, key.kind), strict=not from_server, zeros=is_known(api_version)
+    )
     left, kept = [], []
     for one in fields:
-        reason = scaled.reason(key, one.path, known) or _controlled(key, desired, one)
+        reason = scaled.reason(key, one.path, given.owners) or _controlled(key, given.desired, one)
         if reason:
             left.append(LeftAlone(one, reason))
         else:
             kept.append(one)
-    names = {one.to_dict()["path"]: managers[0].name for one in fields if (managers := known.of(one.path))}
+    names = {path_text(one.path): found[0].name for one in fields if (found := given.owners.of(one.path))}
     return ResourceDrift(key, MODIFIED if kept else SYNCED, tuple(kept), tuple(left), ignored.problems, names)
+
+
+def _prepared(side: dict[str, Any], ignored: Ignored, role: int) -> dict[str, Any]:
+    """A side without what is ignored, and without what the key or the request says."""
+    made = deepcopy(side) if ignored.paths[role] else dict(side)
+    ignored.strip(made, role)
+    made.pop("apiVersion", None)  # servers answer in the version that they are asked for
+    metadata = made.get("metadata")
+    if isinstance(metadata, dict) and "namespace" in metadata:
+        made["metadata"] = {name: value for name, value in metadata.items() if name != "namespace"}
+    return made
 
 
 def _controlled(key: ResourceKey, desired: Mapping[str, Any], one: FieldDrift) -> str:

@@ -5,7 +5,6 @@ Belongs here: the rules, and taking ignored fields out of manifests. Does not: c
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -13,13 +12,24 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from cogniforge_pipeline.gitops.canonical import ResourceKey, last_applied
+from cogniforge_pipeline.gitops.canonical import ResourceKey
 from cogniforge_pipeline.gitops.jq_paths import JqFailed, JqPaths
-from cogniforge_pipeline.gitops.managers import managed_paths
+from cogniforge_pipeline.gitops.managers import Owners, managed_paths
 from cogniforge_pipeline.gitops.paths import Keyed, Member, Segment
-from cogniforge_pipeline.gitops.secrets import mask_secret
 
-Bodies = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+@dataclass(frozen=True)
+class Sides:
+    """The canonical forms of one resource: what is wanted, what runs, what was applied last; and who owns its fields."""
+
+    desired: dict[str, Any]
+    live: dict[str, Any]
+    applied: dict[str, Any] | None
+    owners: Owners
+
+    def each(self) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        """All three; what was never applied is empty."""
+        return self.desired, self.live, self.applied or {}
 
 
 class IgnoreRule(BaseModel):
@@ -59,7 +69,7 @@ class Ignored:
     def strip(self, manifest: dict[str, Any], role: int) -> None:
         """Takes them out of the canonical form of one side, in place."""
         for path in sorted(self.paths[role], key=_last_first, reverse=True):
-            _remove(manifest, path)
+            remove_path(manifest, path)
 
 
 @dataclass(frozen=True)
@@ -68,22 +78,19 @@ class Ignores:
 
     rules: tuple[IgnoreRule, ...] = ()
 
-    def of(self, pairs: Mapping[ResourceKey, Bodies]) -> dict[ResourceKey, Ignored]:
+    def of(self, pairs: Mapping[ResourceKey, Sides]) -> dict[ResourceKey, Ignored]:
         """What is ignored of each resource. A rule that fails is a problem of the resource, and ignores nothing."""
         found = {key: Ignored() for key in pairs}
         with JqPaths() as jq:
             for rule in self.rules:
-                for key, bodies in pairs.items():
+                for key, sides in pairs.items():
                     if rule.matches(key):
-                        _apply(rule, bodies, found[key], jq)
+                        _apply(rule, sides, found[key], jq)
         return found
 
 
-def _apply(rule: IgnoreRule, bodies: Bodies, ignored: Ignored, jq: JqPaths) -> None:
-    desired, live = bodies
-    sides: tuple[Mapping[str, Any], ...] = (desired, live, last_applied(live) or {})
-    if desired.get("kind") == "Secret":  # an expression must not bring values into its error
-        sides = tuple(mask_secret(side, os.urandom(16)) for side in sides)
+def _apply(rule: IgnoreRule, given: Sides, ignored: Ignored, jq: JqPaths) -> None:
+    sides = given.each()
     for pointer in rule.json_pointers:
         for role, side in enumerate(sides):
             path = _resolve(pointer, side)
@@ -98,12 +105,11 @@ def _apply(rule: IgnoreRule, bodies: Bodies, ignored: Ignored, jq: JqPaths) -> N
                 failed.append(error.message)
         if len(failed) == len(sides):  # a side may lack what the expression goes through
             ignored.problems = (*ignored.problems, failed[0])
-    if rule.managed_fields_managers:
-        for entry in (live.get("metadata") or {}).get("managedFields") or []:
-            if isinstance(entry, Mapping) and entry.get("manager") in rule.managed_fields_managers:
-                owned = [path for path in managed_paths(entry.get("fieldsV1") or {}) if path]
-                for paths in ignored.paths:
-                    paths.extend(owned)
+    for manager, fields in given.owners.entries:
+        if manager.name in rule.managed_fields_managers:
+            owned = [path for path in managed_paths(fields) if path]
+            for paths in ignored.paths:
+                paths.extend(owned)
 
 
 def _resolve(pointer: str, document: Any) -> list[Segment]:
@@ -126,7 +132,8 @@ def _resolve(pointer: str, document: Any) -> list[Segment]:
     return path
 
 
-def _remove(document: Any, path: Sequence[Segment]) -> None:
+def remove_path(document: Any, path: Sequence[Segment]) -> None:
+    """Takes a field out of a manifest, in place, where it has it."""
     here = document
     for part in path[:-1]:
         here = _step(here, part)

@@ -84,12 +84,7 @@ def _first(chunk: str) -> int:
 
 
 def _parse(chunk: str, path: str) -> Any:
-    value = _json(chunk) if path.endswith(".json") or chunk.lstrip().startswith("{") else _yaml(chunk)
-    try:
-        json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise DocumentInvalid("it has half of a surrogate pair, which is no text", 1) from None
-    return value
+    return _json(chunk) if path.endswith(".json") or chunk.lstrip().startswith("{") else _yaml(chunk)
 
 
 def _yaml(chunk: str) -> Any:
@@ -104,6 +99,11 @@ def _json(chunk: str) -> Any:
     except (ValueError, RecursionError):
         return _yaml(chunk)  # a flow mapping is not JSON, and errors name a line
     _check_depth(value, 0)
+    if "\\u" in chunk:  # YAML's parser refuses such itself
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise DocumentInvalid("it has half of a surrogate pair, which is no text", 1) from None
     return value
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from cogniforge_pipeline.gitops.canonical import LAST_APPLIED
+from cogniforge_pipeline.gitops.manifest_yaml import parse_document
 from cogniforge_pipeline.gitops.shape import Shape
 from cogniforge_pipeline.gitops.strategic import sorted_lists, three_way_patch, two_way_patch
 from cogniforge_pipeline.gitops.strategic_apply import PatchInvalid, apply_patch
@@ -96,3 +101,55 @@ def argo_pairs() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
         config.name.removesuffix("-config.json"): (json.loads(config.read_text()), json.loads(live.read_text()))
         for config, live in zip(configs, lives, strict=True)
     }
+
+
+def argo_health_cases() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Each of Argo CD's health cases: its file, the health that is expected, the live resource."""
+    for suite in sorted((SHARED / "argo_health").glob("*/*/health_test.yaml")):
+        for case in yaml.safe_load(suite.read_text())["tests"]:
+            path = suite.parent / case["inputPath"]
+            body = parse_document(path.read_text())
+            yield path.relative_to(SHARED / "argo_health").as_posix(), case["healthStatus"]["status"], body
+
+
+class Repository:
+    """A bare git repository made of objects, as fast as they can be written. Times go by a minute a commit."""
+
+    def __init__(self, folder: Path) -> None:
+        import pygit2
+
+        self.git = pygit2.init_repository(str(folder), bare=True, initial_head="main")
+        self.path = folder
+        self.files: dict[str, tuple[int, bytes]] = {}
+        self.commits: list[str] = []
+        self.start = datetime(2026, 3, 1, tzinfo=UTC)
+
+    def write(self, path: str, content: str | bytes | dict[str, Any] | list[Any], mode: int = 0o100644) -> None:
+        """A file of the next commit; manifests are written as YAML."""
+        if isinstance(content, dict | list):
+            content = yaml.safe_dump_all(content if isinstance(content, list) else [content])
+        self.files[path] = (mode, content.encode() if isinstance(content, str) else content)
+
+    def commit(self, message: str = "change", branch: str = "main", at: datetime | None = None) -> str:
+        """Commits the files."""
+        import pygit2
+
+        moment = at or self.start + timedelta(minutes=len(self.commits))
+        who = pygit2.Signature("Ana", "ana@example.org", int(moment.timestamp()), 0)
+        parents = [self.commits[-1]] if self.commits else []
+        tree = self._tree({tuple(path.split("/")): entry for path, entry in self.files.items()})
+        made = self.git.create_commit(f"refs/heads/{branch}", who, who, message, tree, parents)
+        self.commits.append(str(made))
+        return str(made)
+
+    def _tree(self, entries: dict[tuple[str, ...], tuple[int, bytes]]) -> Any:
+        builder = self.git.TreeBuilder()
+        folders: dict[str, dict[tuple[str, ...], tuple[int, bytes]]] = {}
+        for path, (mode, data) in entries.items():
+            if len(path) > 1:
+                folders.setdefault(path[0], {})[path[1:]] = (mode, data)
+            else:
+                builder.insert(path[0], self.git.create_blob(data), mode)
+        for name, inner in folders.items():
+            builder.insert(name, self._tree(inner), 0o040000)
+        return builder.write()
