@@ -21,7 +21,7 @@ from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.data_mesh.openlineage import column_origins
 from cogniforge_pipeline.executors import executor
 from cogniforge_pipeline.gitops import assets as gitops_assets
-from cogniforge_pipeline.gitops import policy_tables
+from cogniforge_pipeline.gitops import policy_plots, policy_tables
 from cogniforge_pipeline.gitops import tables as gitops_tables
 from cogniforge_pipeline.gitops.model import APPLICATION_KIND
 from cogniforge_pipeline.gitops.policy.declared import POLICY_KIND
@@ -84,7 +84,7 @@ def build_definitions(home: Home) -> dg.Definitions:
         *mesh_assets.assets(home),
         *gitops_assets.assets(home),
         *filled,
-        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
+        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS, **policy_plots.PLOTS}),
         *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD, *gitops_tables.TOLD, *policy_tables.TOLD)),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}
