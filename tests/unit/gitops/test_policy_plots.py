@@ -11,10 +11,10 @@ import pytest
 from cogniforge_pipeline.gitops.policy_plots import both
 
 ROWS = """
-    ('desired', 'a', 'k1', 'probes', 'WARN', TIMESTAMPTZ '2026-01-01 00:00Z'),
-    ('desired', 'a', 'k1', 'probes', 'WARN', TIMESTAMPTZ '2026-01-01 00:00Z'),
-    ('live', 'a', 'k2', 'probes', 'WARN', TIMESTAMPTZ '2026-01-03 00:00Z'),
-    ('live', 'a', 'k2', 'labels', 'AUDIT', TIMESTAMPTZ '2026-01-02 00:00Z')
+    ('desired', 'a', 'k1', 'probes', 'WARN', TIMESTAMPTZ '2026-01-01T00:00:00Z'),
+    ('desired', 'a', 'k1', 'probes', 'WARN', TIMESTAMPTZ '2026-01-01T00:00:00Z'),
+    ('live', 'a', 'k2', 'probes', 'WARN', TIMESTAMPTZ '2026-01-03T00:00:00Z'),
+    ('live', 'a', 'k2', 'labels', 'AUDIT', TIMESTAMPTZ '2026-01-02T00:00:00Z')
 """
 
 
