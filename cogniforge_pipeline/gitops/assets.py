@@ -34,7 +34,8 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
         ],
     )
     def gitops__read(context: dg.AssetExecutionContext) -> outcomes.Step:
-        for outcome in remediate_allowed(home):  # act on what was seen last, then look again
+        # act on what was seen last, then look again; a run that asks about another time changes nothing
+        for outcome in remediate_allowed(home) if metadata.AS_OF_TAG not in context.run.tags else ():
             context.log.info("%s %s: %s", outcome.action, outcome.resource_key, outcome.message)
         try:
             found = read_applications(home, context.run.run_id)

@@ -107,6 +107,7 @@ VALUES = st.recursive(
 MAPS = st.dictionaries(NAMES, VALUES, max_size=3)
 
 
+@settings(deadline=None)
 @given(MAPS, MAPS)
 def test_a_merge_patch_of_what_was_there_makes_what_is_wanted(current, wanted):
     patch = three_way_merge_patch(current, wanted, current)
