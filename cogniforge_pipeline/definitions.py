@@ -20,7 +20,9 @@ from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.data_mesh.openlineage import column_origins
 from cogniforge_pipeline.executors import executor
+from cogniforge_pipeline.gitops import announcements as gitops_announcements
 from cogniforge_pipeline.gitops import assets as gitops_assets
+from cogniforge_pipeline.gitops import plots as gitops_plots
 from cogniforge_pipeline.gitops import policy_plots, policy_tables
 from cogniforge_pipeline.gitops import tables as gitops_tables
 from cogniforge_pipeline.gitops.model import APPLICATION_KIND
@@ -58,7 +60,11 @@ def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known."""
     mesh = mesh_tables.computed(lambda: home.contracts, lambda: (*home.queries.values(), *home.views.values()))
     policies = policy_tables.computed(lambda: modules_of(settings.platform))
-    announcers = {**sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
+    announcers = {
+        **sre_announcements.ANNOUNCERS,
+        **mesh_announcements.ANNOUNCERS,
+        **gitops_announcements.ANNOUNCERS,
+    }
     home = Home(
         settings,
         KINDS,
@@ -79,12 +85,19 @@ def defs() -> dg.Definitions:
 def build_definitions(home: Home) -> dg.Definitions:
     """Everything that runs on this home. Raises CogniforgeError when a query or a contract is invalid."""
     filled = source_assets(home)
+    plots = {
+        **aiops_plots.PLOTS,
+        **sre_plots.PLOTS,
+        **mesh_plots.PLOTS,
+        **gitops_plots.PLOTS,
+        **policy_plots.PLOTS,
+    }
     made = [
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
         *gitops_assets.assets(home),
         *filled,
-        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS, **policy_plots.PLOTS}),
+        *sql_assets(home, plots),
         *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD, *gitops_tables.TOLD, *policy_tables.TOLD)),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}

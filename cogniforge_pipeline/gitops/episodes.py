@@ -117,8 +117,8 @@ class _Replay:
                 states[key] = value
 
     def judge(self, at: datetime, changes: Changes) -> None:
-        keys = {key for key, _ in changes}
-        if not self.judged or any(key.kind in SCALERS for key in keys):
+        keys, first = {key for key, _ in changes}, not self.judged
+        if first or any(key.kind in SCALERS for key in keys):
             keys |= self.wanted.keys() | self.live.keys()
         self.judged = True
         scalers = [
@@ -132,7 +132,8 @@ class _Replay:
         )
         drifted = {one.key: one for one in found}
         for key in keys:
-            cause = "commit" if (key, "commit") in changes else "live"
+            never_ran = first and key not in self.live
+            cause = "commit" if never_ran or (key, "commit") in changes else "live"
             self._settle(key, drifted.get(key), at, cause)
 
     def _settle(self, key: ResourceKey, one: ResourceDrift | None, at: datetime, cause: str) -> None:

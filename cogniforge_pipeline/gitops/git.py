@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.gitops.manifests import MAX_FILE, SUFFIXES, Manifest, Problem, read_manifests
-from cogniforge_pipeline.gitops.urls import Address, address
+from cogniforge_pipeline.gitops.urls import Address, address, without_password
 
 if TYPE_CHECKING:
     import pygit2
@@ -50,7 +50,7 @@ class Blobs:
 
     def read(self, oid: Any, path: str) -> tuple[list[Manifest], list[Problem]]:
         """The manifests of a file."""
-        key = (str(oid), PurePosixPath(path).name)
+        key = (str(oid), path.rpartition("/")[2])
         if key not in self._read:
             size = self.repository.odb.read_header(oid)[1]
             if size > MAX_FILE:
@@ -104,7 +104,8 @@ def fetch_mirror(found: Address, mirrors: Path, fetch: bool) -> pygit2.Repositor
                 remote.fetch(list(FETCH), callbacks=_credentials(), proxy=True)
             except (pygit2.GitError, KeyError, ValueError, OSError) as error:
                 raise GitFailed(
-                    f"{found} cannot be fetched: {error}", "check the address, the network and the key"
+                    f"{found} cannot be fetched: {without_password(str(error))}",
+                    "check the address, the network and the key",
                 ) from None
     return repository
 
@@ -227,7 +228,7 @@ def changed_files(
             continue
         if old_mode == TREE:
             yield from changed_files(repository, repository[old_oid], None, f"{path}/", depth + 1)
-        if PurePosixPath(name).suffix in SUFFIXES or mode in (LINK, MODULE):
+        if name.endswith(SUFFIXES) or mode in (LINK, MODULE):
             yield path, _entry(repository, path, mode, oid)
     for name, (mode, oid) in before.items():
         if name not in after:
@@ -247,7 +248,7 @@ def _entries(tree: Any) -> Mapping[str, tuple[int, Any]]:
 
 
 def _entry(repository: Any, path: str, mode: int, oid: Any) -> Entry | None:
-    name = PurePosixPath(path).name
+    name = path.rpartition("/")[2]
     if name in (".", "..") or name.lower() == ".git" or "\\" in path or "\0" in path or ".." in path.split("/"):
         return Entry(path, None, "its name leads elsewhere, and it is not read")
     if mode == MODULE:
@@ -257,7 +258,7 @@ def _entry(repository: Any, path: str, mode: int, oid: Any) -> Entry | None:
         target = repository[oid].data.decode("utf-8", "replace") if size < MAX_TARGET else "…"
         if _leads_out(path, target):
             return Entry(path, None, f"it is a symlink out of the tree, to {target!r}, which is not followed")
-        if PurePosixPath(name).suffix not in SUFFIXES:
+        if not name.endswith(SUFFIXES):
             return None
         return Entry(path, None, f"it is a symlink to {target!r}, which is not followed: the file itself is read")
     return Entry(path, oid)

@@ -8,6 +8,7 @@ what they stand for, so that a bomb of aliases is refused before it is built.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -113,6 +114,8 @@ class _Builder:
     def _mapping(self, node: Any, depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for name, value in node.value:
+            if type(name) is not yaml.ScalarNode:
+                raise DocumentInvalid("a key is a mapping or a list", _line(name))
             if name.tag == "plain" and name.value == "<<":
                 merged = self.build(value, depth + 1)
                 for part in reversed(merged if isinstance(merged, list) else [merged]):
@@ -120,17 +123,20 @@ class _Builder:
                         raise DocumentInvalid("a merge key << needs a mapping", _line(name))
                     made = {**part, **made}
                 continue
-            key = self.build(name, depth + 1)
-            if isinstance(key, dict | list):
-                raise DocumentInvalid("a key is a mapping or a list", _line(name))
-            made[_key(key)] = self.build(value, depth + 1)
+            key = _key(name.value) if name.tag == "plain" else str(self._scalar(name))
+            if type(value) is yaml.ScalarNode and value.tag == "plain":
+                self.nodes += 1
+                made[key] = plain(value.value)
+            else:
+                made[key] = self.build(value, depth + 1)
         return made
 
 
-def _key(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return {True: "true", False: "false", None: "null"}.get(value, str(value))
+@lru_cache(65536)
+def _key(text: str) -> str:
+    """A key without quotes: what is no text is one in JSON's words."""
+    value = plain(text)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 @lru_cache(65536)

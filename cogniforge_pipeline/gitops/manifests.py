@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from cogniforge_pipeline.gitops.canonical import ResourceKey, key_of
@@ -55,7 +54,7 @@ class Problem:
 
 def read_manifests(data: bytes | str, path: str) -> tuple[list[Manifest], list[Problem]]:
     """The manifests of a file's text, and what is wrong in it: a bad document does not stop the others."""
-    tool = NOT_PLAIN.get(PurePosixPath(path).name)
+    tool = NOT_PLAIN.get(path.rpartition("/")[2])
     if tool:
         return [], [Problem(path, 1, f"it is an input of {tool}: commit what {tool} renders, or render it before")]
     if len(data) > MAX_FILE:
@@ -146,4 +145,7 @@ def _resources(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else repr(value)[:80]
+    """What came, without what it holds: that may be a secret."""
+    if value is None:
+        return "nothing"
+    return repr(value)[:80] if isinstance(value, bool | int | float) else f"a {type(value).__name__}"

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import md5
@@ -24,49 +23,26 @@ from cogniforge_pipeline.gitops.health import health_of
 from cogniforge_pipeline.gitops.history import MICROSECOND, Follower, State, Step, follow
 from cogniforge_pipeline.gitops.live import LiveFailed, Snapshot, snapshots
 from cogniforge_pipeline.gitops.model import APPLICATION_KIND, Application
+from cogniforge_pipeline.gitops.news import SIDES, News, Row, publish_news
+from cogniforge_pipeline.gitops.states import DESIRED, LIVE, SNAPSHOTS
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection
-from cogniforge_pipeline.publish import ATTEMPTS, Circumstances, Mode, Publication, Superseded
+from cogniforge_pipeline.publish import ATTEMPTS, Publication, Superseded
 from cogniforge_pipeline.registry import declared
-from cogniforge_pipeline.sqltext import ident, literal
+from cogniforge_pipeline.sqltext import literal
 
-SNAPSHOTS, DESIRED, LIVE = "gitops.snapshots", "gitops.desired_resources", "gitops.live_resources"
 READ = (SNAPSHOTS, DESIRED, LIVE)
-SIDES = {"desired": (DESIRED, "committed_at"), "live": (LIVE, "taken_at")}
-Row = dict[str, Any]
 
 
 @dataclass
 class Reading:
     """What a reading found: how much, what could not be read, and what was published."""
 
+    applications: int = 0
     commits: int = 0
     snapshots: int = 0
     problems: list[str] = field(default_factory=list)
     publications: list[Publication] = field(default_factory=list)
-
-
-@dataclass
-class _New:
-    """Rows to be: entries of the ledger, new states by side, and when states of the lake ended, by side and resource."""
-
-    ledger: list[Row] = field(default_factory=list)
-    states: dict[str, list[Row]] = field(default_factory=lambda: {side: [] for side in SIDES})
-    ended: dict[str, list[Row]] = field(default_factory=lambda: {side: [] for side in SIDES})
-    newest: dict[tuple[str, str, str], Row] = field(default_factory=dict)
-
-    def add(self, side: str, row: Row) -> None:
-        """A new state of a resource."""
-        self.states[side].append(row)
-        self.newest[side, row["app_id"], row["key"]] = row
-
-    def end(self, side: str, app_id: str, key: str, at: datetime) -> None:
-        """The state that a resource has now ends."""
-        row = self.newest.get((side, app_id, key))
-        if row is None:
-            self.ended[side].append({"app_id": app_id, "key": key, "ended_at": at})
-        elif row["replaced_at"] is None:
-            row["replaced_at"] = at
 
 
 @dataclass(frozen=True)
@@ -90,14 +66,16 @@ def read_applications(home: Home, run_id: str) -> Reading:
             if not applications:
                 return Reading()
             versions = publish.versions(cursor)
-            found, new = Reading(), _New()
+            found, new = Reading(len(applications)), News()
             for application in applications:
                 _read_desired(home, cursor, application, found, new)
                 _read_live(home, cursor, application, found, new)
             if not new.ledger:
                 return found
             try:
-                found.publications = _publish(home, cursor, new, {name: versions.get(name, 0) for name in READ}, run_id)
+                found.publications = publish_news(
+                    home, cursor, new, {name: versions.get(name, 0) for name in READ}, run_id
+                )
                 return found
             except Superseded:
                 if attempt == ATTEMPTS:
@@ -131,12 +109,12 @@ def _open(cursor: Connection, application: str, side: str) -> dict[str, str]:
     """The states that hold now: what tells one from another, by the text of the key."""
     mark = "hash" if side == "desired" else "hash || ' ' || health || ' ' || coalesce(md5(applied), '')"
     rows = cursor.execute(
-        f"SELECT key, {mark} FROM {SIDES[side][0]} WHERE app_id = {literal(application)} AND replaced_at IS NULL"
+        f"SELECT key, {mark} FROM {SIDES[side]} WHERE app_id = {literal(application)} AND replaced_at IS NULL"
     ).fetchall()
     return dict(rows)
 
 
-def _read_desired(home: Home, cursor: Connection, application: Application, found: Reading, new: _New) -> None:
+def _read_desired(home: Home, cursor: Connection, application: Application, found: Reading, new: News) -> None:
     namespace = application.destination.namespace or ""
     definition = digest(to_text([application.repository, application.path, application.revision, namespace]))  # type: ignore[arg-type]
     try:
@@ -176,7 +154,7 @@ def _rebased(step: Step, follower: Follower, states: Mapping[str, str], now: dat
     return Step(step.commit, max(now, after + MICROSECOND), changed, step.resources, step.problems)
 
 
-def _enter_step(application: Application, step: Step, definition: str, states: dict[str, str], new: _New) -> None:
+def _enter_step(application: Application, step: Step, definition: str, states: dict[str, str], new: News) -> None:
     for key, state in step.changed.items():
         if str(key) in states:
             new.end("desired", application.app_id, str(key), step.at)
@@ -194,7 +172,7 @@ def _enter_step(application: Application, step: Step, definition: str, states: d
     )
 
 
-def _read_live(home: Home, cursor: Connection, application: Application, found: Reading, new: _New) -> None:
+def _read_live(home: Home, cursor: Connection, application: Application, found: Reading, new: News) -> None:
     if application.live is None:
         return
     last = _last(cursor, application.app_id, "live")
@@ -216,7 +194,7 @@ def _read_live(home: Home, cursor: Connection, application: Application, found: 
 
 
 def _enter_snapshot(
-    application: Application, given: Snapshot, definition: str, states: dict[str, str], salt: bytes, new: _New
+    application: Application, given: Snapshot, definition: str, states: dict[str, str], salt: bytes, new: News
 ) -> None:
     changed = 0
     bodies = {one.key(application.destination.namespace or ""): one.body for one in given.manifests}
@@ -287,72 +265,3 @@ def _entry(application: Application, side: str, revision: str, taken_at: datetim
         "read_at": datetime.now(UTC),
         "definition": definition,
     }
-
-
-def _publish(home: Home, cursor: Connection, new: _New, versions: Mapping[str, int], run_id: str) -> list[Publication]:
-    """All or nothing; a table without news is left as it is."""
-    with ExitStack() as stack:
-        staged = [
-            stack.enter_context(
-                publish.stage(
-                    cursor,
-                    home.contracts[SNAPSHOTS],
-                    [_select(cursor, "ledger", new.ledger)],
-                    mode=Mode.APPEND,
-                    run_id=run_id,
-                )
-            )
-        ]
-        for side, (table, _) in SIDES.items():
-            if new.states[side] or new.ended[side]:
-                selects = _states_sql(home, cursor, side, new)
-                staged.append(
-                    stack.enter_context(
-                        publish.stage(cursor, home.contracts[table], selects, mode=Mode.REPLACE, run_id=run_id)
-                    )
-                )
-        return publish.publish(home.lake, cursor, staged, Circumstances(run_id, expected=dict(versions)))
-
-
-def _states_sql(home: Home, cursor: Connection, side: str, new: _New) -> list[str]:
-    table = SIDES[side][0]
-    columns = [column.name for column in home.contracts[table].columns]
-    old = f"SELECT * FROM {table}"
-    if new.ended[side]:
-        ended = _select(cursor, f"{side}_ended", new.ended[side])
-        kept = ", ".join(
-            "coalesce(t.replaced_at, e.ended_at)" if name == "replaced_at" else f"t.{ident(name)}" for name in columns
-        )
-        old = (
-            f"SELECT {kept} FROM {table} AS t LEFT JOIN ({ended}) AS e "
-            "ON t.app_id = e.app_id AND t.key = e.key AND t.replaced_at IS NULL"
-        )
-        names = ", ".join(map(ident, columns))
-        old = f"SELECT * FROM ({old}) AS kept({names})"
-    selects = [old]
-    if new.states[side]:
-        selects.append(_select(cursor, f"{side}_states", new.states[side]))
-    return selects
-
-
-def _select(cursor: Connection, name: str, rows: Sequence[Row]) -> str:
-    """A SELECT of rows, which are handed over as an Arrow table: a history may be large."""
-    import pyarrow as pa
-
-    kinds = {column: _kind(column) for column in rows[0]}
-    table = pa.table({column: pa.array([row[column] for row in rows], kind) for column, kind in kinds.items()})
-    view = f"gitops_{name}"
-    cursor.register(view, table)
-    return f"SELECT * FROM {view}"
-
-
-def _kind(name: str) -> Any:
-    import pyarrow as pa
-
-    if name.endswith("_at"):
-        return pa.timestamp("us", "UTC")
-    if name in ("line", "resources", "changed"):
-        return pa.int64()
-    if name in ("from_server", "owned"):
-        return pa.bool_()
-    return pa.list_(pa.string()) if name == "problems" else pa.string()

@@ -10,6 +10,7 @@ another time is in `gitops.drift_episodes`. Without applications they are empty 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -109,11 +110,12 @@ def _application_row(application: Application) -> Row:
 
 def _episodes(cursor: Connection, applications: Sequence[Application]) -> list[Row]:
     return [
-        _episode_row(application.app_id, one) for application in applications for one in _replayed(cursor, application)
+        _episode_row(application.app_id, one) for application in applications for one in replayed(cursor, application)
     ]
 
 
-def _replayed(cursor: Connection, application: Application) -> list[Episode]:
+def replayed(cursor: Connection, application: Application) -> list[Episode]:
+    """All episodes of an application, of the states that were read."""
     app_id = application.app_id
     return episodes(
         wanted_states(cursor, app_id), live_states(cursor, app_id), moments(cursor, app_id), _ignores(application)
@@ -181,17 +183,20 @@ def _drift(cursor: Connection, applications: Sequence[Application]) -> list[Row]
 
 
 def _status(cursor: Connection, applications: Sequence[Application]) -> list[Row]:
-    return [_status_row(cursor, application) for application in applications]
+    return [
+        status_row(cursor, application, [since for since, _ in _open_episodes(cursor, application.app_id).values()])
+        for application in applications
+    ]
 
 
-def _status_row(cursor: Connection, application: Application) -> Row:
+def status_row(cursor: Connection, application: Application, open_since: Sequence[datetime]) -> Row:
+    """The verdict on one application; `open_since` are the starts of the episodes that last."""
     app_id = application.app_id
     sides = newest(cursor, app_id)
     found = current_drift(cursor, application)
     counts = {status: sum(one.status == status for one in found) for status in ("missing", "extra", "modified")}
     drifted = sum(counts.values())
     known = len(sides) == 2
-    open_since = [since for since, _ in _open_episodes(cursor, app_id).values()]
     (resources,) = cursor.execute(
         f"SELECT count(*) FROM {DESIRED} WHERE app_id = {literal(app_id)} AND replaced_at IS NULL"
     ).fetchone() or (0,)
@@ -228,37 +233,43 @@ def _health(cursor: Connection, app_id: str, missing: int) -> str:
 def _plans(cursor: Connection, applications: Sequence[Application]) -> list[Row]:
     rows = []
     for application in applications:
-        app_id = application.app_id
-        found = [one for one in current_drift(cursor, application) if one.status != SYNCED]
-        if not found:
-            continue
-        sides = newest(cursor, app_id)
-        wanted = now_of(wanted_states(cursor, app_id, only_open=True))
-        live = now_of(live_states(cursor, app_id, only_open=True))
-        causes = _open_episodes(cursor, app_id)
-        tried = attempts_of(cursor, app_id)
-        commit, now = sides["desired"].revision, sides["live"].taken_at
-        for step, repair in enumerate(repairs(found, wanted, live), 1):
-            begun = {cause for (key, _), (_, cause) in causes.items() if key == str(repair.key)}
-            cause = "live" if "live" in begun else "commit"
-            decision = decide(repair, cause, application.sync_policy, tried, commit, now)
-            rows.append(
-                {
-                    "app_id": app_id,
-                    "step": step,
-                    "key": str(repair.key),
-                    "action": repair.action,
-                    "patch_type": repair.patch_type,
-                    "patch": repair.patch,
-                    "fields": repair.fields,
-                    "dry_run": repair.dry_run,
-                    "decision": decision.decision,
-                    "reason": decision.reason,
-                    "not_before": decision.not_before,
-                    "attempts": decision.attempts,
-                    "commit": commit,
-                }
-            )
+        causes = {(key, path): cause for (key, path), (_, cause) in _open_episodes(cursor, application.app_id).items()}
+        rows += plan_rows(cursor, application, causes)
+    return rows
+
+
+def plan_rows(cursor: Connection, application: Application, causes: Mapping[tuple[str, str], str]) -> list[Row]:
+    """The repairs of one application; `causes` say what began each episode that lasts, by resource and field."""
+    app_id = application.app_id
+    found = [one for one in current_drift(cursor, application) if one.status != SYNCED]
+    if not found:
+        return []
+    sides = newest(cursor, app_id)
+    wanted = now_of(wanted_states(cursor, app_id, only_open=True))
+    live = now_of(live_states(cursor, app_id, only_open=True))
+    tried = attempts_of(cursor, app_id)
+    commit, now = sides["desired"].revision, sides["live"].taken_at
+    rows = []
+    for step, repair in enumerate(repairs(found, wanted, live), 1):
+        begun = {cause for (key, _), cause in causes.items() if key == str(repair.key)}
+        decision = decide(repair, "live" if "live" in begun else "commit", application.sync_policy, tried, commit, now)
+        rows.append(
+            {
+                "app_id": app_id,
+                "step": step,
+                "key": str(repair.key),
+                "action": repair.action,
+                "patch_type": repair.patch_type,
+                "patch": repair.patch,
+                "fields": repair.fields,
+                "dry_run": repair.dry_run,
+                "decision": decision.decision,
+                "reason": decision.reason,
+                "not_before": decision.not_before,
+                "attempts": decision.attempts,
+                "commit": commit,
+            }
+        )
     return rows
 
 

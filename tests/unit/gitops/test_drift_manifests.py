@@ -30,11 +30,23 @@ def test_a_bad_document_names_its_line_and_the_others_are_read():
 
 
 def test_scalars_are_what_kubernetes_reads():
-    text = HEAD + "data: {a: 2020-01-01, b: yes, c: 0644, d: 1e3, e: .nan, f: 0x1F, 8080: z, true: y, g: '1', h: ~}"
+    text = (
+        HEAD + "data: {a: 2020-01-01, b: yes, c: 0644, d: 1e3, e: .nan, f: 0x1F, 8080: z, true: y, 1: o, g: '1', h: ~}"
+    )
     (found,), _ = read_manifests(text, "x.yaml")
     assert found.body["data"] == {
-        "a": "2020-01-01", "b": True, "c": 420, "d": 1000.0, "e": ".nan", "f": 31, "8080": "z", "true": "y", "g": "1", "h": None,
-    }  # fmt: skip
+        "a": "2020-01-01",
+        "b": True,
+        "c": 420,
+        "d": 1000.0,
+        "e": ".nan",
+        "f": 31,
+        "8080": "z",
+        "true": "y",
+        "1": "o",
+        "g": "1",
+        "h": None,
+    }
 
 
 def test_merge_keys_and_aliases():
