@@ -29,7 +29,7 @@ from cogniforge_pipeline.declarations import Kind
 from cogniforge_pipeline.gitops import announcements as gitops_announcements
 from cogniforge_pipeline.gitops import assets as gitops_assets
 from cogniforge_pipeline.gitops import plots as gitops_plots
-from cogniforge_pipeline.gitops import policy_tables
+from cogniforge_pipeline.gitops import policy_plots, policy_tables
 from cogniforge_pipeline.gitops import tables as gitops_tables
 from cogniforge_pipeline.gitops.model import APPLICATION_KIND
 from cogniforge_pipeline.gitops.policy.declared import POLICY_KIND
@@ -102,7 +102,7 @@ DOMAINS = (
         _gitops,
         gitops_announcements.ANNOUNCERS,
         (*gitops_tables.TOLD, *policy_tables.TOLD),
-        gitops_plots.PLOTS,
+        {**gitops_plots.PLOTS, **policy_plots.PLOTS},
         readers=gitops_assets.assets,
         may_have_news=lambda cursor: is_declared(cursor, APPLICATION_KIND),  # only reading a repository tells
         when_declared=True,

@@ -8,7 +8,7 @@ import dagster as dg
 from cogniforge_pipeline import metadata, outcomes
 from cogniforge_pipeline.gitops.reading import READ, Reading, read_applications
 from cogniforge_pipeline.gitops.remedy import remediate_allowed
-from cogniforge_pipeline.gitops.states import SNAPSHOTS
+from cogniforge_pipeline.gitops.states import SNAPSHOTS, known_problems
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.publish import AuditFailed
 from cogniforge_pipeline.registry import REGISTRY
@@ -34,7 +34,8 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
         ],
     )
     def gitops__read(context: dg.AssetExecutionContext) -> outcomes.Step:
-        for outcome in remediate_allowed(home):  # act on what was seen last, then look again
+        # act on what was seen last, then look again; a run that asks about another time changes nothing
+        for outcome in remediate_allowed(home) if metadata.AS_OF_TAG not in context.run.tags else ():
             context.log.info("%s %s: %s", outcome.action, outcome.resource_key, outcome.message)
         try:
             found = read_applications(home, context.run.run_id)
@@ -54,7 +55,9 @@ def assets(home: Home) -> list[dg.AssetsDefinition]:
 
 
 def _readable(found: Reading, home: Home) -> dg.AssetCheckResult:
-    lines = [f"- {problem}" for problem in found.problems[:SHOWN]]
+    """What cannot be read now, also what was found by earlier runs."""
+    known = known_problems(home.lake.cursor()) if found.applications else []
+    lines = [f"- {problem}" for problem in dict.fromkeys([*found.problems, *known])][:SHOWN]
     return dg.AssetCheckResult(
         asset_key=home.contracts[SNAPSHOTS].key,
         check_name="applications_readable",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.gitops.manifests import MAX_FILE, SUFFIXES, Manifest, Problem, read_manifests
-from cogniforge_pipeline.gitops.urls import Address, address
+from cogniforge_pipeline.gitops.urls import Address, address, without_password
 
 if TYPE_CHECKING:
     import pygit2
@@ -104,7 +104,8 @@ def fetch_mirror(found: Address, mirrors: Path, fetch: bool) -> pygit2.Repositor
                 remote.fetch(list(FETCH), callbacks=_credentials(), proxy=True)
             except (pygit2.GitError, KeyError, ValueError, OSError) as error:
                 raise GitFailed(
-                    f"{found} cannot be fetched: {error}", "check the address, the network and the key"
+                    f"{found} cannot be fetched: {without_password(str(error))}",
+                    "check the address, the network and the key",
                 ) from None
     return repository
 

@@ -6,6 +6,7 @@ Belongs here: asking the child process, and ending it. Does not: the process its
 from __future__ import annotations
 
 import json
+import math
 import select
 import subprocess
 import sys
@@ -19,7 +20,9 @@ from typing import Any
 from cogniforge_pipeline.errors import CogniforgeError
 
 SECONDS = 1.0
-"""So long may an expression take for one manifest, as in Argo CD."""
+"""So long may an expression take for one manifest, as in Argo CD; on a busy machine what counts is its own time, up to
+WAIT times as long."""
+WAIT = 10
 START_SECONDS = 20.0
 """So long may the process take to start, on a machine that does much else."""
 WORKER = Path(__file__).with_name("jq_worker.py")
@@ -86,16 +89,32 @@ class JqPaths:
         line = json.dumps(request, default=str).encode() + b"\n"
         writer = threading.Thread(target=_write, args=(process, line), daemon=True)
         writer.start()
-        end = time.monotonic() + seconds
+        start, spent = time.monotonic(), _cpu_seconds(process)
         answer = b""
         while not answer.endswith(b"\n"):
-            ready, _, _ = select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))
+            left = start + seconds - time.monotonic()
+            ready, _, _ = select.select([process.stdout], [], [], max(0.0, left))
+            if not ready and left > -seconds * WAIT and _cpu_seconds(process) - spent < seconds / 2:
+                ready, _, _ = select.select([process.stdout], [], [], seconds / 10)
+                if not ready:
+                    continue
             chunk = process.stdout.read1(1 << 16) if ready else b""  # type: ignore[attr-defined]
             if not chunk or len(answer) > ANSWER_BYTES:
                 return None
             answer += chunk
         found: dict[str, Any] = json.loads(answer)
         return found
+
+
+def _cpu_seconds(process: subprocess.Popen[bytes]) -> float:
+    """The CPU time of a process; endless of one that is gone."""
+    import psutil
+
+    try:
+        times = psutil.Process(process.pid).cpu_times()
+    except psutil.Error:
+        return math.inf
+    return float(times.user + times.system)
 
 
 def _write(process: subprocess.Popen[bytes], line: bytes) -> None:

@@ -145,4 +145,7 @@ def _resources(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else repr(value)[:80]
+    """What came, without what it holds: that may be a secret."""
+    if value is None:
+        return "nothing"
+    return repr(value)[:80] if isinstance(value, bool | int | float) else f"a {type(value).__name__}"

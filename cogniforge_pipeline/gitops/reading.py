@@ -38,6 +38,7 @@ READ = (SNAPSHOTS, DESIRED, LIVE)
 class Reading:
     """What a reading found: how much, what could not be read, and what was published."""
 
+    applications: int = 0
     commits: int = 0
     snapshots: int = 0
     problems: list[str] = field(default_factory=list)
@@ -65,7 +66,7 @@ def read_applications(home: Home, run_id: str) -> Reading:
             if not applications:
                 return Reading()
             versions = publish.versions(cursor)
-            found, new = Reading(), News()
+            found, new = Reading(len(applications)), News()
             for application in applications:
                 _read_desired(home, cursor, application, found, new)
                 _read_live(home, cursor, application, found, new)

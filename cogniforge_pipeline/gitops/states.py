@@ -89,6 +89,15 @@ def newest(cursor: Connection, app_id: str) -> Mapping[str, Newest]:
     return {side: Newest(revision, _utc(at), tuple(problems)) for side, revision, at, problems in rows}
 
 
+def known_problems(cursor: Connection) -> list[str]:
+    """What could not be read of the newest states of all applications."""
+    rows = cursor.execute(
+        f"SELECT unnest(problems) FROM (SELECT app_id, side, arg_max(problems, taken_at) AS problems FROM {SNAPSHOTS} "
+        "GROUP BY ALL) ORDER BY ALL"
+    ).fetchall()
+    return [text for (text,) in rows]
+
+
 def moments(cursor: Connection, app_id: str) -> list[tuple[datetime, str]]:
     """When each state that was read began, and its side, by time."""
     rows = cursor.execute(

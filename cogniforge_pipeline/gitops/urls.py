@@ -28,7 +28,12 @@ class Address:
 
     def __str__(self) -> str:
         """Without a password."""
-        return str(self.local) if self.remote is None else re.sub(r"(://[^/@:]*):[^@/]*@", r"\1@", self.remote)
+        return str(self.local) if self.remote is None else without_password(self.remote)
+
+
+def without_password(text: str) -> str:
+    """A text in which addresses show no password."""
+    return re.sub(r"(://[^/@:\s]*):[^@/\s]*@", r"\1@", text)
 
 
 def check_repository(text: str) -> str:

@@ -1,6 +1,6 @@
 """The narrow adapter over Regorus: a policy's modules in, the values of its rules out.
 
-Belongs here: the only place that imports `regorus`. Does not: processes and limits (`worker.py`, `pool.py`): call this in a
+Belongs here: compiling and asking. Does not: processes and limits (`worker.py`, `pool.py`): call this in a
 process that may die, since hostile text can overflow the engine's stack.
 
 An engine belongs to one thread. Builtins that Regorus lacks come from `builtins.py`. OPA lets a builtin that fails be
@@ -12,22 +12,25 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import regorus
 
 from cogniforge_pipeline.gitops.policy import builtins
 from cogniforge_pipeline.gitops.policy.negation import lift
 from cogniforge_pipeline.gitops.policy.normalising import normalise
+from cogniforge_pipeline.gitops.policy.outputs import output_arguments
 from cogniforge_pipeline.gitops.policy.rewriting import keyword_heads, rewrite
 from cogniforge_pipeline.gitops.policy.softening import Softened, soften
 from cogniforge_pipeline.gitops.policy.syntax import Module, head_of, path_of, rules, static
 from cogniforge_pipeline.gitops.policy.tokens import RegoUnreadable
 from cogniforge_pipeline.gitops.policy.vetting import refusals
 
+T = TypeVar("T")
 MAX_COLUMNS = 1_000_000
 MAX_BYTES = 2_000_000
 MAX_LINES = 100_000
+MAX_VALUE = 1_000_000
 PASSES = 32
 
 
@@ -64,8 +67,12 @@ class Compiled:
 
         Raises EvaluationFailed with the engine's words.
         """
+        return self._softly(lambda engine: _values(engine, entries, document))
+
+    def _softly(self, ask: Callable[[Any], T]) -> T:
+        """Asks as OPA does: where a builtin fails, it is asked again with those that may be undefined."""
         try:
-            return _values(self._fast, entries, document)
+            return ask(self._fast)
         except EvaluationFailed:
             if self.strict:
                 raise
@@ -75,16 +82,15 @@ class Compiled:
                     raise
                 self._soft = _engine(self.modules, self.v0, self.now_ns, texts)
                 self._soft.add_data_json(self.data)
-            return _values(self._soft, entries, document)
+            return ask(self._soft)
 
     def query(self, query: str, document: str | None) -> list[dict[str, Any]]:
         """The bindings of each answer of a query, as OPA gives them. Raises EvaluationFailed."""
         try:
-            self._fast.set_input_json(document if document is not None else "null")
             text = rewrite(query, self.heads)
-            found = json.loads(self._fast.eval_query_as_json(text)).get("result", [])
-        except (RuntimeError, RegoUnreadable) as error:
+        except RegoUnreadable as error:
             raise EvaluationFailed(_words(error)) from None
+        found = self._softly(lambda engine: _answers(engine, text, document))
         return [
             {key.replace("__keyword_", ""): value for key, value in answer.get("bindings", {}).items()}
             for answer in found
@@ -119,6 +125,8 @@ def compile_policy(
     try:
         heads = keyword_heads(modules.values())
         parsed = tuple(_parse(name, rewrite(text, heads).encode(), v0) for name, text in modules.items())
+        arities = {name: arity for name, (arity, _) in builtins.functions(None).items()}
+        parsed = tuple(_repeatedly(lambda module, _: output_arguments(module, arities), each, v0) for each in parsed)
         if normalised:
             parsed = tuple(_repeatedly(normalise, module, v0) for module in parsed)
         wrong = refusals(parsed)
@@ -144,12 +152,32 @@ def packages(compiled: Compiled) -> dict[str, list[str]]:
     return found
 
 
+def shared_engine(modules: Sequence[tuple[str, bytes]], like: Compiled, data: str) -> Any:
+    """An engine with modules (name and text) that were compiled before, for `grouping.py`."""
+    engine = _bare(like.v0)
+    _extend(engine, builtins.functions(like.now_ns))
+    for name, text in modules:
+        engine.add_policy(name, text.decode())
+    engine.add_data_json(data)
+    return engine
+
+
 def _values(engine: Any, entries: Sequence[str], document: str) -> dict[str, Any]:
     try:
         engine.set_input_json(document)
+    except RuntimeError as error:
+        raise EvaluationFailed(_words(error)) from None
+    return values_of(engine, entries)
+
+
+def values_of(engine: Any, entries: Sequence[str]) -> dict[str, Any]:
+    """The values of rules for the input that an engine has. Raises EvaluationFailed."""
+    try:
         found = {}
         for entry in entries:
             text = engine.eval_rule_as_json(entry)
+            if len(text) > MAX_VALUE:
+                raise EvaluationFailed(f"{entry} gave more than {MAX_VALUE} bytes")
             if text and text != '"<undefined>"':
                 found[entry] = json.loads(text)
         return found
@@ -157,6 +185,16 @@ def _values(engine: Any, entries: Sequence[str], document: str) -> dict[str, Any
         raise EvaluationFailed(_words(error)) from None
     finally:
         engine.take_prints()
+
+
+def _answers(engine: Any, query: str, document: str | None) -> list[dict[str, Any]]:
+    try:
+        if document is not None:
+            engine.set_input_json(document)
+        found: list[dict[str, Any]] = json.loads(engine.eval_query_as_json(query)).get("result", [])
+    except RuntimeError as error:
+        raise EvaluationFailed(_words(error)) from None
+    return found
 
 
 def _repeatedly(step: Callable[[Module, int], bytes | None], module: Module, v0: bool) -> Module:
@@ -184,16 +222,16 @@ def _bare(v0: bool) -> Any:
 
 def _engine(modules: Sequence[Module], v0: bool, now_ns: int | None, soft: Sequence[Softened] | None) -> Any:
     engine = _bare(v0)
-    for name, (arity, function) in builtins.functions(now_ns).items():
-        engine.add_extension(name, arity, function)
-    wrapped = {}
-    for softened in soft or ():
-        wrapped.update(softened.functions)
-    for name, (arity, function) in wrapped.items():
-        engine.add_extension(name, arity, function)
+    _extend(engine, builtins.functions(now_ns))
+    _extend(engine, {name: each for softened in soft or () for name, each in softened.functions.items()})
     for number, module in enumerate(modules):
         engine.add_policy(module.name, (soft[number].text if soft else module.text).decode())
     return engine
+
+
+def _extend(engine: Any, functions: Mapping[str, tuple[int, Callable[..., Any]]]) -> None:
+    for name, (arity, function) in functions.items():
+        engine.add_extension(name, arity, function)
 
 
 def _words(error: Exception) -> str:

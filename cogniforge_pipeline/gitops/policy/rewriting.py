@@ -39,10 +39,11 @@ def keyword_heads(sources: Iterable[str]) -> frozenset[str]:
         for at, (token, depth) in enumerate(_depths(words)):
             if depth or not token.first or not _name(token):
                 continue
-            start = at + 1 if token.text in ("package", "default") else at
+            names = words[at + 1 : at + 2] and words[at + 1].text == "."
+            start = at + 1 if token.text in ("package", "default") and not names else at
             chain = _chain(words, start)
             if any(word.text in KEYWORDS for word in chain) and (len(chain) > 1):
-                found |= {"data"} if token.text == "package" else {"data", chain[0].text}
+                found |= {"data"} if token.text == "package" and not names else {"data", chain[0].text}
     return frozenset(found)
 
 
@@ -114,7 +115,7 @@ def _keywords(words: list[Token], heads: frozenset[str]) -> list[tuple[int, int,
     while at < len(words):
         token = words[at]
         dotted = at + 2 < len(words) and words[at + 1].text == "." and _name(words[at + 2])
-        if not _name(token) or not dotted or token.text in ("package", "import"):
+        if not _name(token) or not dotted:
             at += 1
             continue
         chain = _chain(words, at)

@@ -79,7 +79,7 @@ def _package(module: Module) -> Path:
 def _recursion(modules: Sequence[Module]) -> Iterator[str]:
     """OPA refuses rules that depend on themselves; Regorus would overflow its stack."""
     places: dict[Path, str] = {}
-    reads: dict[Path, set[Path]] = {}
+    reads: dict[Path, set[tuple[str | None, ...]]] = {}
     named: dict[Path, set[str]] = {}
     for module in modules:
         names = named.setdefault(_package(module), set())
@@ -93,7 +93,7 @@ def _recursion(modules: Sequence[Module]) -> Iterator[str]:
             found = reads.setdefault(path, set())
             head = head_of(form, rule)
             for node, steps in chains(rule):
-                first, known = str(steps[0]), static(steps)
+                first, known = str(steps[0]), tuple(steps)
                 if node is head or first in local:
                     continue
                 if first == "data":
@@ -110,9 +110,9 @@ def _recursion(modules: Sequence[Module]) -> Iterator[str]:
         yield f"{places[path]}: {'.'.join(path)} depends on itself; recursion is not allowed"
 
 
-def _touches(rule: Path, read: Path) -> bool:
-    shorter = min(len(rule), len(read))
-    return rule[:shorter] == read[:shorter]
+def _touches(rule: Path, read: tuple[str | None, ...]) -> bool:
+    """Whether a reference may lead to a rule, or to what lies above or below it; a computed step may be any."""
+    return all(step is None or step == name for name, step in zip(rule, read, strict=False))
 
 
 def _in_circles(edges: dict[Path, set[Path]]) -> list[Path]:

@@ -104,6 +104,34 @@ def test_builtins_that_the_engine_lacks() -> None:
     assert value("x := time.now_ns()", now_ns=1714521600000000000) == 1714521600000000000
 
 
+def test_results_may_go_to_a_last_argument() -> None:
+    assert value('x := merged if net.cidr_merge(["10.0.0.0/25", "10.0.0.128/25"], merged)') == ["10.0.0.0/24"]
+    assert value('x if { crypto.md5("a", sum); sum == "0cc175b9c0f1b6a831c399e269772661" }') is True
+
+
+def test_a_schema_that_does_not_match_gives_errors_to_go_through() -> None:
+    body = 'x contains e.desc if { [ok, es] := json.match_schema(input.a, {"type": "integer"}); not ok; e := es[_] }'
+    assert value(body, {"a": "q"}) == ['"q" is not of type "integer"']
+    assert value(body, {"a": 1}) == []
+
+
+def test_tokens_are_signed_and_verified() -> None:
+    key = '{"kty": "oct", "k": "c2VjcmV0"}'
+    token = value(f'x := io.jwt.encode_sign({{"alg": "HS256"}}, {{"b": 1, "a": ["x"]}}, {key})')
+    header, payload, _ = token.split(".")
+    assert (header, payload) == ("eyJhbGciOiJIUzI1NiJ9", "eyJhIjpbIngiXSwiYiI6MX0")
+    assert value("x := io.jwt.verify_hs256(input.t, `secret`)", {"t": token}) is True
+    assert value("x := io.jwt.verify_hs256(input.t, `other`)", {"t": token}) is False
+    assert value("x := io.jwt.verify_hs512(input.t, `secret`)", {"t": token}) is False
+
+
+def test_graphql_schemas_and_queries() -> None:
+    assert value("x := graphql.schema_is_valid(`type A { b: Int }`)") is True
+    assert value("x := graphql.schema_is_valid(`type A { b: Nothing }`)") is False
+    assert value("x := graphql.is_valid(`{ b }`, `type Query { b: Int }`)") is True
+    assert value("x := graphql.is_valid(`{ c }`, `type Query { b: Int }`)") is False
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

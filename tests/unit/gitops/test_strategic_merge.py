@@ -4,7 +4,7 @@ from copy import deepcopy
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogniforge_pipeline.gitops.shape import Shape
@@ -54,6 +54,7 @@ def _whole(value):
     return {name: item for name, item in value.items() if item not in ({}, [])}
 
 
+@settings(deadline=None)
 @given(OBJECTS, OBJECTS)
 def test_a_two_way_patch_makes_one_of_the_other(original, modified):
     before = deepcopy(original)
@@ -63,6 +64,7 @@ def test_a_two_way_patch_makes_one_of_the_other(original, modified):
     assert two_way_patch(modified, modified, SHAPE) == {}
 
 
+@settings(deadline=None)
 @given(OBJECTS, OBJECTS, OBJECTS)
 def test_a_three_way_patch_brings_what_is_wanted_and_a_second_one_has_nothing_to_do(original, modified, current):
     patch = three_way_patch(original, modified, current, SHAPE)
