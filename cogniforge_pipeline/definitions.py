@@ -19,6 +19,10 @@ from cogniforge_pipeline.data_mesh import plots as mesh_plots
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.data_mesh.openlineage import column_origins
+from cogniforge_pipeline.edge import announcements as edge_announcements
+from cogniforge_pipeline.edge import plots as edge_plots
+from cogniforge_pipeline.edge import tables as edge_tables
+from cogniforge_pipeline.edge.model import REGION_KIND, WORKLOAD_KIND
 from cogniforge_pipeline.executors import executor
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import maintain
@@ -36,17 +40,31 @@ from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
+KINDS = (
+    SOURCE_KIND,
+    TOPOLOGY_KIND,
+    OPENSLO_KIND,
+    BUDGET_POLICY_KIND,
+    CONTEXT_KIND,
+    GOVERNANCE_KIND,
+    WORKLOAD_KIND,
+    REGION_KIND,
+)
 
 
 def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known."""
     mesh = mesh_tables.computed(lambda: home.contracts, lambda: (*home.queries.values(), *home.views.values()))
-    announcers = {**sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
+    edge = edge_tables.computed(lambda: settings.platform)
+    announcers = {
+        **sre_announcements.ANNOUNCERS,
+        **mesh_announcements.ANNOUNCERS,
+        **edge_announcements.ANNOUNCERS,
+    }
     home = Home(
         settings,
         KINDS,
-        [*sre_tables.computed(), *mesh],
+        [*sre_tables.computed(), *mesh, *edge],
         announcers,
         registration.admit,
         lambda query: column_origins(query, home.contracts, settings.state),
@@ -67,8 +85,8 @@ def build_definitions(home: Home) -> dg.Definitions:
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
         *filled,
-        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
-        *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD)),
+        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS, **edge_plots.PLOTS}),
+        *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD, *edge_tables.TOLD)),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}
     made += report_assets.assets(home, tables)

@@ -171,3 +171,33 @@ class Workload(DeclarationModel):
 
 WORKLOAD_KIND = Kind("workload", "workloads", Workload)
 """`platform/workloads/*.yaml`."""
+
+
+class DeclaredRegion(DeclarationModel):
+    """A region in YAML: one that the catalog does not have, or what is different of one that it has."""
+
+    region_id: Name
+    cloud: Name | None = None
+    name: Name | None = None
+    country: Name | None = None
+    lat: float | None = None
+    lon: float | None = None
+    continent: Name | None = None
+    jurisdictions: tuple[Name, ...] = ()
+    capabilities: tuple[Name, ...] = ()
+    zones: tuple[Name, ...] = ()
+    status: Literal["active", "planned", "retired", "down"] | None = None
+    price_factor: Positive | None = None
+    carbon_gco2_kwh: NotNegative | None = None
+    capacity: dict[Name, NotNegative] = Field(default_factory=dict)
+
+    def to_row(self) -> dict[str, object]:
+        """As a row of a file of regions."""
+        row = self.model_dump(exclude={"capacity"})
+        return row | {f"capacity_{name}": amount for name, amount in self.capacity.items()}
+
+
+REGION_KIND = Kind(
+    "region", "regions", DeclaredRegion, lambda region: region.region_id, companions=(".csv", ".parquet")
+)
+"""`platform/regions/*.yaml`, and files of regions, times (`latency*`) and data prices (`costs*`) as CSV or Parquet."""

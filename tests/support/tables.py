@@ -16,6 +16,7 @@ import duckdb
 from cogniforge_pipeline import contracts, publish
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
+from cogniforge_pipeline.edge import tables as edge_tables
 from cogniforge_pipeline.queries import load_queries
 from cogniforge_pipeline.recipes import Recipe
 from cogniforge_pipeline.settings import packaged
@@ -30,7 +31,11 @@ CLOCK = [datetime(2026, 3, 2, tzinfo=UTC)]
 """What the mesh takes for the wall clock: the end of the moment or days that are computed."""
 COMPUTED = {
     table.name: table
-    for table in (*sre_tables.computed(), *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]))
+    for table in (
+        *sre_tables.computed(),
+        *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
+        *edge_tables.computed(lambda: Path("nowhere")),
+    )
 }
 TABLES = sorted({*QUERIES, *COMPUTED})
 

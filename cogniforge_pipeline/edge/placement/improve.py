@@ -93,7 +93,7 @@ class Answer:
         import numpy as np
 
         p = self.problem
-        self.room = p.capacity - _load(p, self.primary, self.replicas)
+        self.room = p.capacity - load_of(p, self.primary, self.replicas)
         self.cost, self.penalties = cost_of(p, self.primary, self.replicas)
         self.missing = p.replicas - self.replicas.sum(axis=1) + (self.primary < 0)
         self.missing = np.asarray(self.missing)
@@ -138,7 +138,7 @@ class Answer:
         import numpy as np
 
         p = self.problem
-        load = _load(p, self.primary, self.replicas, rows)
+        load = load_of(p, self.primary, self.replicas, rows)
         part = subproblem(p, rows, np.maximum(self.room + load, 0))
         allowed = columns[rows] | self.replicas[rows]
         placed = np.flatnonzero(self.primary[rows] >= 0)
@@ -231,7 +231,7 @@ def _components(problem: Problem) -> Ints:
     )
 
 
-def _load(problem: Problem, primary: Ints, replicas: Bools, rows: Ints | None = None) -> Array:
+def load_of(problem: Problem, primary: Ints, replicas: Bools, rows: Ints | None = None) -> Array:
     """What copies take of each region [R, K]; those of `rows` only where given."""
     import numpy as np
 
