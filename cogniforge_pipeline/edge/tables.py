@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from cogniforge_pipeline.edge.catalog import Origin
 from cogniforge_pipeline.edge.declared import Declared, read_declared
+from cogniforge_pipeline.edge.health import judge
 from cogniforge_pipeline.edge.latency import BASES, MEASURED
 from cogniforge_pipeline.edge.model import PlacementStrategy
 from cogniforge_pipeline.edge.placement.plan import Plan, make_plan
@@ -29,7 +30,9 @@ from cogniforge_pipeline.sqltext import ident, literal
 
 REGIONS, LOCATIONS, LATENCY, COSTS = "edge.regions", "edge.edge_locations", "edge.latency", "edge.costs"
 SCORES, PLACEMENTS, READINESS = "edge.placement_scores", "edge.placements", "edge.failover_readiness"
-FAILOVERS = "edge.failovers"
+FAILOVERS, HEALTH = "edge.failovers", "edge.health"
+HEALTH_INPUTS = (REGISTRY, "aiops.series", "aiops.telemetry")
+LOOK_BACK = timedelta(days=1)
 TOLD = (FAILOVERS,)
 """Tables that nothing computes."""
 
@@ -61,7 +64,55 @@ def computed(platform: Callable[[], Path]) -> list[Computed]:
         table(SCORES, score_rows),
         table(PLACEMENTS, placement_rows),
         table(READINESS, readiness_rows),
+        Computed(HEALTH, HEALTH_INPUTS, lambda cursor: _health(read_declared(cursor, platform()))),
     ]
+
+
+def _health(found: Declared) -> Written:
+    """Observations are the telemetry `region_up` of a service with the region's id: 1 up, 0 down, or the share of probes."""
+
+    def statements(cursor: Connection, _: datetime, as_of: datetime) -> list[str]:
+        if found.idle:
+            return []
+        seen: dict[str, list[tuple[datetime, float]]] = {}
+        since = as_of - LOOK_BACK
+        for name, at, value in cursor.execute(
+            "SELECT s.service, t.ts, avg(t.value) FROM aiops.telemetry AS t JOIN aiops.series AS s USING (series_id) "
+            f"WHERE s.metric = 'region_up' AND t.ts > {literal(since)} AND t.ts <= {literal(as_of)} GROUP BY ALL"
+        ).fetchall():
+            seen.setdefault(name, []).append((at.astimezone(UTC), value))
+        return selects(health_rows(found.world(), seen, as_of))
+
+    return Written(HEALTH, HEALTH_INPUTS, found.digest, statements, idle=found.idle)
+
+
+def health_rows(world: World, seen: Mapping[str, Sequence[tuple[datetime, float]]], as_of: datetime) -> Rows:
+    """Rows of `edge.health`: regions that something was seen of, or that are declared down. `seen` is by service name."""
+    found: dict[str, list[tuple[datetime, float]]] = {}
+    for name, observations in seen.items():
+        region = world.catalog.find_region(name)
+        if region is not None:
+            found.setdefault(region.region_id, []).extend(observations)
+    rows = []
+    for region in world.regions:
+        mine = found.get(region.region_id, [])
+        reported = [(as_of, None, "declared down")] if region.status == "down" else []
+        if not mine and not reported:
+            continue
+        health = judge(mine, as_of, reported)
+        rows.append(
+            {
+                "region_id": region.region_id,
+                "as_of": as_of,
+                "status": health.status,
+                "available": health.available,
+                "since": None if reported else health.since,
+                "reason": health.reason,
+                "observations": len(mine),
+                "last_seen": max((at for at, _ in mine), default=None),
+            }
+        )
+    return rows
 
 
 def region_rows(_: Declared, world: World, __: datetime) -> Rows:
