@@ -30,7 +30,7 @@ from cogniforge_pipeline.sqltext import ident, literal
 
 REGIONS, LOCATIONS, LATENCY, COSTS = "edge.regions", "edge.edge_locations", "edge.latency", "edge.costs"
 SCORES, PLACEMENTS, READINESS = "edge.placement_scores", "edge.placements", "edge.failover_readiness"
-FAILOVERS, HEALTH = "edge.failovers", "edge.health"
+FAILOVERS, HEALTH, CHANGES = "edge.failovers", "edge.health", "edge.placement_changes"
 HEALTH_INPUTS = (REGISTRY, "aiops.series", "aiops.telemetry")
 LOOK_BACK = timedelta(days=1)
 TOLD = (FAILOVERS,)
@@ -65,6 +65,7 @@ def computed(platform: Callable[[], Path]) -> list[Computed]:
         table(PLACEMENTS, placement_rows),
         table(READINESS, readiness_rows),
         Computed(HEALTH, HEALTH_INPUTS, lambda cursor: _health(read_declared(cursor, platform()))),
+        Computed(CHANGES, (PLACEMENTS,), lambda cursor: _changes(read_declared(cursor, platform()))),
     ]
 
 
@@ -84,6 +85,43 @@ def _health(found: Declared) -> Written:
         return selects(health_rows(found.world(), seen, as_of))
 
     return Written(HEALTH, HEALTH_INPUTS, found.digest, statements, idle=found.idle)
+
+
+def _changes(found: Declared) -> Written:
+    """The rows that are there, and one for each workload that is elsewhere than its newest row says."""
+
+    def statements(cursor: Connection, _: datetime, as_of: datetime) -> list[str]:
+        known = cursor.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE database_name = current_catalog() AND schema_name = 'edge' "
+            "AND table_name = 'placement_changes'"
+        ).fetchone()
+        return changes_selects(CHANGES if known else None, as_of)
+
+    return Written(CHANGES, (PLACEMENTS,), "1", statements, idle=found.idle, timeless=True)
+
+
+def changes_selects(before: str | None, as_of: datetime) -> list[str]:
+    """SELECTs of `edge.placement_changes`, given the table of the changes until now."""
+    none = (
+        "SELECT NULL::VARCHAR AS workload, NULL::INTEGER AS number, NULL::VARCHAR AS to_region, "
+        "NULL::VARCHAR[] AS to_replicas, NULL::DOUBLE AS usd_per_month WHERE false"
+    )
+    newest = (
+        f"SELECT * FROM {before} QUALIFY row_number() OVER (PARTITION BY workload ORDER BY number DESC) = 1"
+        if before
+        else none
+    )
+    changed = f"""
+SELECT coalesce(p.workload, b.workload) AS workload, (coalesce(b.number, 0) + 1)::INTEGER AS number,
+    {literal(as_of)} AS changed_at, b.to_region AS from_region, p.primary_region AS to_region,
+    coalesce(b.to_replicas, CAST([] AS VARCHAR[])) AS from_replicas, coalesce(p.replicas, CAST([] AS VARCHAR[])) AS to_replicas,
+    coalesce(p.usd_per_month, 0) AS usd_per_month, coalesce(p.usd_per_month, 0) - coalesce(b.usd_per_month, 0) AS usd_change,
+    CASE WHEN p.workload IS NULL THEN 'it is not declared any more' WHEN b.workload IS NULL THEN 'placed for the first time'
+        ELSE p.reason END AS reason
+FROM {PLACEMENTS} AS p FULL JOIN ({newest}) AS b ON p.workload = b.workload
+WHERE p.primary_region IS DISTINCT FROM b.to_region
+    OR list_sort(coalesce(p.replicas, CAST([] AS VARCHAR[]))) <> list_sort(coalesce(b.to_replicas, CAST([] AS VARCHAR[])))"""
+    return [*([f"SELECT * FROM {before}"] if before else []), changed]
 
 
 def health_rows(world: World, seen: Mapping[str, Sequence[tuple[datetime, float]]], as_of: datetime) -> Rows:
