@@ -19,6 +19,7 @@ from rich.markup import escape
 from cogniforge_pipeline.aiops import forecast_commands, root_cause_commands
 from cogniforge_pipeline.aiops.detect_commands import detect
 from cogniforge_pipeline.data_mesh import commands as contract_commands
+from cogniforge_pipeline.edge.commands import place
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.gitops import commands as gitops_commands
 from cogniforge_pipeline.gitops import policy_commands
@@ -46,6 +47,7 @@ app.add_typer(canary_app, name="canary")
 app.add_typer(deploy_app, name="deploy")
 app.command()(detect)
 app.command()(drift)
+app.command()(place)
 app.add_typer(gitops_commands.app, name="app")
 app.command()(admit)
 out = Console()

@@ -26,6 +26,10 @@ from cogniforge_pipeline.data_mesh import plots as mesh_plots
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.declarations import Kind
+from cogniforge_pipeline.edge import announcements as edge_announcements
+from cogniforge_pipeline.edge import plots as edge_plots
+from cogniforge_pipeline.edge import tables as edge_tables
+from cogniforge_pipeline.edge.model import REGION_KIND, WORKLOAD_KIND
 from cogniforge_pipeline.gitops import announcements as gitops_announcements
 from cogniforge_pipeline.gitops import assets as gitops_assets
 from cogniforge_pipeline.gitops import plots as gitops_plots
@@ -105,6 +109,15 @@ DOMAINS = (
         {**gitops_plots.PLOTS, **policy_plots.PLOTS},
         readers=gitops_assets.assets,
         may_have_news=lambda cursor: is_declared(cursor, APPLICATION_KIND),  # only reading a repository tells
+        when_declared=True,
+    ),
+    Domain(
+        "edge",
+        (WORKLOAD_KIND, REGION_KIND),
+        lambda home: edge_tables.computed(lambda: home().settings.platform),
+        edge_announcements.ANNOUNCERS,
+        edge_tables.TOLD,
+        edge_plots.PLOTS,
         when_declared=True,
     ),
 )

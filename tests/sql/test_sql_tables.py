@@ -8,6 +8,7 @@ Belongs here: the one harness. A file is a list of cases:
       given: {aiops.telemetry: [{ts: 2026-03-01T00:00:00Z, series_id: 1, value: 2}]}   # what is left out is NULL
       expect: [{ts: 2026-03-01T00:00:00Z, mean: 2}]            # all rows by the contract's key; other columns are free
       approx: 1e-9                                             # relative error of numbers; 0 unless given
+      only: {region_id: [dc-a]}                                # rows that the case is about; all unless given
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ def _cases() -> list[Any]:
 
 @pytest.mark.parametrize("table, case", _cases())
 def test_a_table_has_the_rows_that_its_cases_expect(table: str, case: dict[str, Any]) -> None:
-    assert case.keys() <= {"name", "params", "slos", "given", "expect", "approx"}
+    assert case.keys() <= {"name", "params", "slos", "given", "expect", "approx", "only"}
     given = {REGISTRY: declared(*case.get("slos", [])), **case.get("given", {})}
     rows = compute(table, given, case.get("params", {}))
+    rows = [row for row in rows if all(row[name] in values for name, values in case.get("only", {}).items())]
     expected = [{name: aware(value) for name, value in row.items()} for row in case["expect"]]
     if tolerance := float(case.get("approx", 0)):
         expected = [

@@ -16,6 +16,7 @@ import duckdb
 from cogniforge_pipeline import contracts, publish
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
+from cogniforge_pipeline.edge import tables as edge_tables
 from cogniforge_pipeline.gitops import policy_tables
 from cogniforge_pipeline.gitops import tables as gitops_tables
 from cogniforge_pipeline.queries import load_queries
@@ -37,6 +38,7 @@ COMPUTED = {
         *gitops_tables.computed(),
         *policy_tables.computed(),
         *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
+        *edge_tables.computed(lambda: Path("nowhere")),
     )
 }
 TABLES = sorted({*QUERIES, *COMPUTED})
