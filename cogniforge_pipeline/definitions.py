@@ -23,7 +23,7 @@ from cogniforge_pipeline.executors import executor
 from cogniforge_pipeline.gitops import announcements as gitops_announcements
 from cogniforge_pipeline.gitops import assets as gitops_assets
 from cogniforge_pipeline.gitops import plots as gitops_plots
-from cogniforge_pipeline.gitops import policy_tables
+from cogniforge_pipeline.gitops import policy_plots, policy_tables
 from cogniforge_pipeline.gitops import tables as gitops_tables
 from cogniforge_pipeline.gitops.model import APPLICATION_KIND
 from cogniforge_pipeline.gitops.policy.declared import POLICY_KIND
@@ -85,12 +85,19 @@ def defs() -> dg.Definitions:
 def build_definitions(home: Home) -> dg.Definitions:
     """Everything that runs on this home. Raises CogniforgeError when a query or a contract is invalid."""
     filled = source_assets(home)
+    plots = {
+        **aiops_plots.PLOTS,
+        **sre_plots.PLOTS,
+        **mesh_plots.PLOTS,
+        **gitops_plots.PLOTS,
+        **policy_plots.PLOTS,
+    }
     made = [
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
         *gitops_assets.assets(home),
         *filled,
-        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS, **gitops_plots.PLOTS}),
+        *sql_assets(home, plots),
         *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD, *gitops_tables.TOLD, *policy_tables.TOLD)),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}

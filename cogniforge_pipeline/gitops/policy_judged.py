@@ -19,7 +19,6 @@ from typing import Any, Literal
 from cogniforge_pipeline.gitops.policy.judging import Evaluates, judge
 from cogniforge_pipeline.gitops.policy.model import Policy, Verdict
 from cogniforge_pipeline.lake import Connection
-from cogniforge_pipeline.sqltext import literal
 
 DESIRED, LIVE = "gitops.desired_resources", "gitops.live_resources"
 Source = Literal["desired", "live"]
@@ -44,16 +43,13 @@ class State:
     until: datetime | None
 
 
-def states(cursor: Connection, as_of: datetime | None = None, *, history: bool = False) -> list[State]:
-    """The states at `as_of` (None: now); with `history` also every earlier one that git gave, by application and time."""
-    moment = literal(as_of) if as_of else None
-    current = "replaced_at IS NULL" if moment is None else f"(replaced_at IS NULL OR replaced_at > {moment})"
-    begun = {column: f"{column} <= {moment}" if moment else "true" for column in ("committed_at", "taken_at")}
-    desired = begun["committed_at"] if history else f"{begun['committed_at']} AND {current}"
+def states(cursor: Connection, *, history: bool = False) -> list[State]:
+    """The states that last; with `history` also every earlier one that git gave. By cluster, application, key and time."""
+    lasting = "WHERE replaced_at IS NULL"
     rows = cursor.execute(
-        f"SELECT 'desired', {_SHARED}, commit, committed_at AS since, replaced_at FROM {DESIRED} WHERE {desired} "
-        f"UNION ALL SELECT 'live', {_SHARED}, NULL, taken_at, replaced_at FROM {LIVE} "
-        f"WHERE {begun['taken_at']} AND {current} ORDER BY 1, cluster, app_id, key, since"
+        f"SELECT 'desired', {_SHARED}, commit, committed_at AS since, replaced_at FROM {DESIRED} {'' if history else lasting} "
+        f"UNION ALL SELECT 'live', {_SHARED}, NULL, taken_at, replaced_at FROM {LIVE} {lasting} "
+        "ORDER BY 1, cluster, app_id, key, since"
     ).fetchall()
     return [_state(row) for row in rows]
 

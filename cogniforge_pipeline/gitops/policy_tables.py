@@ -1,6 +1,8 @@
 """The tables of policies: those that are declared, and what they find in what git and the cluster say.
 
 Belongs here: recipes. Does not: evaluating (`policy_judged.py`), or tables that calls write (`policy_service.py`).
+
+As the other tables of GitOps, they speak of the newest commit and the newest live snapshot that were read.
 """
 
 from __future__ import annotations
@@ -109,15 +111,22 @@ def _policies(cursor: Connection, modules: Sequence[Path]) -> Written:
 def _violations(cursor: Connection, modules: Sequence[Path]) -> Written:
     policies = in_force(cursor, modules).policies
 
-    def statements(cursor: Connection, _start: datetime, as_of: datetime) -> list[str]:
-        rows = violation_rows(policies, states(cursor, as_of), as_of)
+    def statements(cursor: Connection, *_: datetime) -> list[str]:
+        rows = violation_rows(policies, states(cursor))
         return [rows_sql(rows, _VIOLATION_COLUMNS)] if rows else []
 
-    return Written(VIOLATIONS, (REGISTRY, DESIRED, LIVE), _digest(*map(repr, policies)), statements, idle=not policies)
+    digest = _digest(*map(repr, policies))
+    return Written(VIOLATIONS, (REGISTRY, DESIRED, LIVE), digest, statements, idle=not policies, timeless=True)
 
 
-def violation_rows(policies: Sequence[Policy], found: Sequence[State], as_of: datetime) -> list[dict[str, Any]]:
-    """A row for each violation, and one where a policy could say nothing of a resource."""
+def violation_rows(policies: Sequence[Policy], found: Sequence[State]) -> list[dict[str, Any]]:
+    """A row for each violation, and one where a policy could say nothing of a resource.
+
+    The moment of all of them, which policies take for now, is that of the newest state.
+    """
+    if not found:
+        return []
+    as_of = max(state.since for state in found)
     return [
         row
         for state, verdict in judged(policies, found, as_of=as_of)

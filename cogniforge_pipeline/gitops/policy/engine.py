@@ -30,6 +30,7 @@ T = TypeVar("T")
 MAX_COLUMNS = 1_000_000
 MAX_BYTES = 2_000_000
 MAX_LINES = 100_000
+MAX_VALUE = 1_000_000
 PASSES = 32
 
 
@@ -175,6 +176,8 @@ def values_of(engine: Any, entries: Sequence[str]) -> dict[str, Any]:
         found = {}
         for entry in entries:
             text = engine.eval_rule_as_json(entry)
+            if len(text) > MAX_VALUE:
+                raise EvaluationFailed(f"{entry} gave more than {MAX_VALUE} bytes")
             if text and text != '"<undefined>"':
                 found[entry] = json.loads(text)
         return found

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.gitops.policy.pool import FINDINGS, Outcome, Program, Status
+from cogniforge_pipeline.gitops.policy.pool import FINDINGS, Outcome, Program, Status, with_parameters
 from cogniforge_pipeline.gitops.policy.reading import package
 from cogniforge_pipeline.gitops.policy.vetting import FORBIDDEN
 
@@ -59,6 +59,8 @@ class OpaPool:
             data, given = Path(folder) / "data.json", Path(folder) / "input.json"
             capabilities = Path(folder) / "capabilities.json"
             data.write_text(program.data, encoding="utf-8")
+            if program.merged:
+                document = with_parameters(document, program.merged)
             given.write_text(f"{program.before}{document}{program.after}", encoding="utf-8")
             capabilities.write_text(self._capabilities, encoding="utf-8")
             values: dict[str, Any] = {}

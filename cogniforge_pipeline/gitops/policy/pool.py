@@ -314,6 +314,12 @@ class Pool:
                 self._changed.notify()
 
 
+def with_parameters(document: str, parameters: str) -> str:
+    """A document's JSON text with `parameters` (JSON text) in it, unless it is no object or has some itself."""
+    found = json.loads(document)
+    return json.dumps({"parameters": json.loads(parameters), **found}) if isinstance(found, dict) else document
+
+
 _shared: dict[int, Pool] = {}
 _sharing = threading.Lock()
 

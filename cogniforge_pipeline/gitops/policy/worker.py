@@ -32,6 +32,7 @@ from cogniforge_pipeline.gitops.policy.engine import (
     packages,
 )
 from cogniforge_pipeline.gitops.policy.grouping import Group, can_share, parameters_of
+from cogniforge_pipeline.gitops.policy.pool import with_parameters
 
 REPORT_SECONDS = 0.02
 MAX_GROUPS = 64
@@ -179,7 +180,7 @@ class _Policy:
     def answer(self, document: str) -> list[Any]:
         """Its own answer for a document's text."""
         try:
-            document = _with_parameters(document, self.merged) if self.merged else document
+            document = with_parameters(document, self.merged) if self.merged else document
             return ["value", self.compiled.evaluate(self.entries, f"{self.before}{document}{self.after}")]
         except EvaluationFailed as error:
             return ["error", str(error)]
@@ -187,11 +188,6 @@ class _Policy:
             return ["error", f"{type(error).__name__}: {error}"]
         except BaseException as panic:  # what the engine raises when its own code gives up
             return ["error", f"the engine gave up: {panic}"]
-
-
-def _with_parameters(document: str, parameters: str) -> str:
-    found = json.loads(document)
-    return json.dumps({"parameters": json.loads(parameters), **found}) if isinstance(found, dict) else document
 
 
 def _confine(megabytes: int) -> None:

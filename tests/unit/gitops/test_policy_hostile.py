@@ -42,6 +42,7 @@ def still_works(pool: Pool) -> bool:
         ('violation if http["send"]({"method": "get", "url": "http://127.0.0.1"})', "refused"),
         ("violation contains opa.runtime().env.PATH", "refused"),
         ("violation contains 1 / ", "refused"),
+        ("violation contains numbers.range(1, 400000)", "error"),
     ],
 )
 def test_it_is_contained_and_the_next_one_is_served(pool: Pool, body: str, expected: str) -> None:
