@@ -33,6 +33,8 @@ MAX_REGO = 1024 * 1024
 def read_policies(paths: Sequence[Path], parameters: Mapping[str, Any] | None = None) -> list[Policy]:
     """The policies of files and folders (with those below), templates and constraints brought together.
 
+    Manifests of other kinds are passed over in folders, where samples lie beside policies, and refused as files.
+
     `parameters` are for templates that have no constraint, and for modules that read `input.parameters`. Raises
     PolicyInvalid or DocumentRefused.
     """
@@ -60,6 +62,9 @@ def read_policies(paths: Sequence[Path], parameters: Mapping[str, Any] | None = 
                 raise PolicyInvalid(f"{file}: there is no ConstraintTemplate of the kind {kind} beside this constraint")
             policies.append(read_constraint(manifest, templates[kind]))
             used.add(kind)
+        elif "apiVersion" in manifest:
+            if file in paths:
+                raise PolicyInvalid(f"{file}: a {manifest.get('kind')} is no policy")
         else:
             policies.append(_rule(file, manifest))
     return policies + [alone(each, parameters) for kind, each in templates.items() if kind not in used]

@@ -132,6 +132,14 @@ def test_every_starter_policy_has_samples_that_pass_and_samples_that_do_not(pool
     assert {policy.enforcement for policy in starter_policies()} == {PolicyEnforcementMode.WARN}
 
 
+def test_samples_beside_policies_are_no_policies(tmp_path: Path) -> None:
+    assert [policy.policy_id for policy in read_policies([FOLDER / "limits"])] == ["CogniforgeLimits/limits"]
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text(yaml.safe_dump(deployment()))
+    with pytest.raises(CogniforgeError, match="a Deployment is no policy"):
+        read_policies([manifest])
+
+
 def test_a_starter_policy_takes_parameters(pool: Pool) -> None:
     policy = starter_policy("replicas", PolicyEnforcementMode.ENFORCE, {"minimum": 3}, ("shop",))
     assert admit(deployment(replicas=2), [policy], pool=pool).verdicts == ()
