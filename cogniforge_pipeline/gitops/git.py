@@ -24,6 +24,7 @@ TREE, BLOB, LINK, MODULE = 0o040000, 0o100000, 0o120000, 0o160000
 MAX_DEPTH = 64
 MAX_FILES = 50_000
 MAX_TARGET = 4096
+CONNECT_MS, ANSWER_MS = 10_000, 120_000
 FETCH = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*", "+HEAD:refs/cogniforge/head")
 
 
@@ -94,6 +95,7 @@ def fetch_mirror(found: Address, mirrors: Path, fetch: bool) -> pygit2.Repositor
     import pygit2
     from filelock import FileLock
 
+    pygit2.settings.server_connect_timeout, pygit2.settings.server_timeout = CONNECT_MS, ANSWER_MS
     place = mirrors / f"{sha256(str(found.remote).encode()).hexdigest()[:24]}.git"
     mirrors.mkdir(parents=True, exist_ok=True)
     with FileLock(place.with_suffix(".lock")):

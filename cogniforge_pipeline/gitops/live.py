@@ -22,6 +22,7 @@ from cogniforge_pipeline.gitops.manifests import MAX_FILE, Manifest, Problem, re
 from cogniforge_pipeline.gitops.model import LiveSource
 
 SECONDS = 120
+LACKS = "doesn't have a resource type"
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d)[-:]?(\d\d)[-:]?(\d\d)Z")
 
 
@@ -88,7 +89,10 @@ def _time(name: str) -> datetime | None:
 
 
 def ask_cluster(source: LiveSource, namespace: str) -> Snapshot:
-    """Asks the cluster of a context with `kubectl get`. Raises LiveFailed."""
+    """Asks the cluster of a context with `kubectl get`. A kind that it does not have is a problem of the snapshot.
+
+    Raises LiveFailed where anything else is not answered: what was not seen would look as if it were missing.
+    """
     taken_at = datetime.now(UTC)
     spaces = source.namespaces or ((namespace,) if namespace else ())
     found: list[Manifest] = []
@@ -104,13 +108,14 @@ def ask_cluster(source: LiveSource, namespace: str) -> Snapshot:
                 try:
                     texts.append(kubectl(source, [*common, resource]))
                 except LiveFailed as error:
+                    if LACKS not in error.message:
+                        raise
                     problems.append(Problem(f"{source.context}/{resource}", 1, error.message))
-            if not texts:
-                raise
         for text in texts:
             more, wrong = read_manifests(text, f"{source.context}.json")
             found += more
-            problems += wrong
+            if wrong:
+                raise LiveFailed(f"kubectl's answer cannot be read: {wrong[0].message}", "name fewer resources")
     return snapshot(taken_at, found, problems)
 
 

@@ -148,9 +148,19 @@ def _repair(one: ResourceDrift, wanted: Wanted | None, live: Live | None) -> Rep
 
 
 def decide(
-    repair: Repair, cause: str, policy: SyncPolicy, attempts: Sequence[Attempt], commit: str, now: datetime
+    repair: Repair,
+    cause: str,
+    policy: SyncPolicy,
+    attempts: Sequence[Attempt],
+    commit: str,
+    now: datetime,
+    *,
+    doubt: str = "",
 ) -> Decision:
-    """Whether a repair may be done at `now` without asking. `cause` is `commit` or `live`; a new commit counts anew."""
+    """Whether a repair may be done at `now` without asking. `cause` is `commit` or `live`; a new commit counts anew.
+
+    `doubt` says why what git has may not be all that is wanted: then nothing is deleted without asking.
+    """
     mine = sorted((one for one in attempts if one.key == repair.key and one.commit == commit), key=lambda one: one.at)
     tried = len(mine)
     if cause == "commit" and not policy.auto_sync:
@@ -159,6 +169,8 @@ def decide(
         return Decision(MANUAL, "auto_remediate is off: drift is shown, not repaired", None, tried)
     if repair.action == DELETE and not policy.prune:
         return Decision(MANUAL, "prune is off: nothing is deleted without asking", None, tried)
+    if repair.action == DELETE and doubt:
+        return Decision(MANUAL, f"nothing is deleted without asking while {doubt}", None, tried)
     if not mine:
         return Decision(AUTO, "it was not tried for this commit yet", None, 0)
     repaired = sum(one.succeeded for one in mine)

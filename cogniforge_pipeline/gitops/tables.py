@@ -249,10 +249,12 @@ def plan_rows(cursor: Connection, application: Application, causes: Mapping[tupl
     live = now_of(live_states(cursor, app_id, only_open=True))
     tried = attempts_of(cursor, app_id)
     commit, now = sides["desired"].revision, sides["live"].taken_at
+    doubt = "a document in git cannot be read" if sides["desired"].problems else "" if wanted else "git has no manifest"
     rows = []
     for step, repair in enumerate(repairs(found, wanted, live), 1):
         begun = {cause for (key, _), cause in causes.items() if key == str(repair.key)}
-        decision = decide(repair, "live" if "live" in begun else "commit", application.sync_policy, tried, commit, now)
+        cause = "live" if "live" in begun else "commit"
+        decision = decide(repair, cause, application.sync_policy, tried, commit, now, doubt=doubt)
         rows.append(
             {
                 "app_id": app_id,

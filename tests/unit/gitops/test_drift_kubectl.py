@@ -52,9 +52,11 @@ class Server(BaseHTTPRequestHandler):
     """Answers in JSON."""
 
     def do_GET(self):
-        found = ANSWERS.get(self.path.partition("?")[0])
-        body = json.dumps(found or {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404}).encode()
-        self.send_response(200 if found else 404)
+        found = ANSWERS.get(self.path.partition("?")[0], 404)
+        code = found if isinstance(found, int) else 200
+        failure = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": "no"}
+        body = json.dumps(failure if code != 200 else found).encode()
+        self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -94,3 +96,10 @@ def test_a_cluster_is_asked_and_a_kind_that_it_lacks_is_a_problem(kubeconfig):
     assert "things" in lacks.problems[0].message
     with pytest.raises(LiveFailed, match="kubectl failed"):
         ask_cluster(LiveSource(context="nothing", resources=("configmaps",)), "shop")
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="kubectl is not installed")
+def test_a_cluster_that_answers_in_part_is_no_snapshot(kubeconfig, monkeypatch):
+    monkeypatch.setitem(ANSWERS, "/api/v1/namespaces/shop/configmaps", 403)
+    with pytest.raises(LiveFailed, match="kubectl failed"):
+        ask_cluster(LiveSource(context="prod", resources=("deployments.apps", "configmaps")), "shop")
