@@ -70,7 +70,7 @@ class Domain:
     def is_declared(self, settings: Settings) -> bool:
         """Whether a file may declare something of a kind of this domain, or its Python API was opened."""
         return (settings.domain_marks / self.name).exists() or any(
-            path.is_file() for kind in self.kinds for path in _files(settings.platform / kind.folder)
+            _says_something(path) for kind in self.kinds for path in _files(settings.platform / kind.folder)
         )
 
 
@@ -124,7 +124,13 @@ DOMAINS = (
 
 
 def _files(place: Path) -> Iterator[Path]:
-    return iter([place]) if place.is_file() else place.rglob("*")
+    return iter([place]) if place.is_file() else (path for path in place.rglob("*") if path.is_file())
+
+
+def _says_something(path: Path) -> bool:
+    """Whether a file has more than comments: the starter's examples declare nothing."""
+    with path.open("rb") as file:
+        return any(line.strip() not in (b"", b"---") and not line.lstrip().startswith(b"#") for line in file)
 
 
 def domains_of(settings: Settings) -> list[Domain]:

@@ -12,6 +12,8 @@ from cogniforge_pipeline.increments import Request, stale_decisions
 from tests.pipeline.conftest import Works
 from tests.support.gitops import Repository, deployment, on_server
 
+DOMAINS = "aiops,gitops"
+
 
 def test_a_run_reads_applications_and_rests_when_nothing_is_new(works: Works, tmp_path) -> None:
     home = works.home
