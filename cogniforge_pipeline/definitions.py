@@ -11,6 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from cogniforge_pipeline import sensors
 from cogniforge_pipeline.aiops import assets as aiops_assets
 from cogniforge_pipeline.aiops import plots as aiops_plots
+from cogniforge_pipeline.aiops import tables as aiops_tables
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
 from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
 from cogniforge_pipeline.data_mesh import assets as mesh_assets
@@ -46,7 +47,7 @@ def open_home(settings: Settings) -> Home:
     home = Home(
         settings,
         KINDS,
-        [*sre_tables.computed(), *mesh],
+        [*aiops_tables.computed(), *sre_tables.computed(), *mesh],
         announcers,
         registration.admit,
         lambda query: column_origins(query, home.contracts, settings.state),
