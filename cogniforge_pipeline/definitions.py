@@ -9,9 +9,11 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from cogniforge_pipeline import sensors
+from cogniforge_pipeline.aiops import announcements as aiops_announcements
 from cogniforge_pipeline.aiops import assets as aiops_assets
 from cogniforge_pipeline.aiops import plots as aiops_plots
 from cogniforge_pipeline.aiops import tables as aiops_tables
+from cogniforge_pipeline.aiops.expectations import EXPECTATION_KIND
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
 from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
 from cogniforge_pipeline.data_mesh import assets as mesh_assets
@@ -37,13 +39,13 @@ from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
+KINDS = (SOURCE_KIND, TOPOLOGY_KIND, EXPECTATION_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
 
 
 def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known."""
     mesh = mesh_tables.computed(lambda: home.contracts, lambda: (*home.queries.values(), *home.views.values()))
-    announcers = {**sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
+    announcers = {**aiops_announcements.ANNOUNCERS, **sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
     home = Home(
         settings,
         KINDS,

@@ -66,6 +66,15 @@ def declared(*documents: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def others_declared(documents: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows of the registry that hold documents of other kinds, by kind."""
+    return [
+        {"kind": kind, "name": document.get("name", kind), "version": 1, "origin": "api", "spec": json.dumps(document)}
+        for kind, several in documents.items()
+        for document in several
+    ]
+
+
 def _fill(con: duckdb.DuckDBPyConnection, contract: Contract, rows: list[dict[str, Any]]) -> None:
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {ident(contract.schema)}")
     columns = ", ".join(f"{ident(column.name)} {column.type}" for column in contract.columns)
