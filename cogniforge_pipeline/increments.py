@@ -266,7 +266,7 @@ def fact_spans(home: Home) -> list[tuple[date, date]]:
         reach, ahead = recipe.lookback, recipe.ahead
         plan = plan_days(cursor, recipe.name, inputs, lookback=reach, code=code, request=request, ahead=ahead)
         facts = [name for name, is_fact in inputs.items() if is_fact]
-        new = {day for name in facts for day in due.get(name, ())}
+        new = {day for name in facts for day in due.get(home.maker(name), ())}
         touched = {day + timedelta(n) for day in new for n in range(ahead + 1)}
         universe = set(_due(cursor, recipe.name, facts, reach, ahead, code)) | touched
         universe |= {day for days in due.values() for day in days}
@@ -283,12 +283,11 @@ def stale_decisions(home: Home, request: Request) -> set[str]:
     cursor = home.lake.cursor()
     names = [name for name in (*home.queries, *home.computed) if not home.contracts[name].partition_column]
     recipes = {name: home.recipe(name, cursor) for name in names}
+    reads = {name: {home.maker(table) for table in recipe.inputs} for name, recipe in recipes.items()}
     stale: set[str] = set()
-    for name in TopologicalSorter(
-        {n: [i for i in r.inputs if i in recipes] for n, r in recipes.items()}
-    ).static_order():
+    for name in TopologicalSorter({n: [i for i in read if i in recipes] for n, read in reads.items()}).static_order():
         recipe = recipes[name]
-        if stale.intersection(recipe.inputs):
+        if stale & reads[name]:
             stale.add(name)
         elif not _rests(cursor, recipe):
             code = code_version(home.contracts[name], recipe.digest)
@@ -318,7 +317,8 @@ def in_order(home: Home, cursor: Connection) -> list[Recipe]:
     """The recipes of day-partitioned tables, each after those that it reads."""
     named = [name for name in (*home.queries, *home.computed) if home.contracts[name].partition_column]
     left = {name: home.recipe(name, cursor) for name in named}
-    order = TopologicalSorter({name: [i for i in recipe.inputs if i in left] for name, recipe in left.items()})
+    reads = {name: {home.maker(table) for table in recipe.inputs} for name, recipe in left.items()}
+    order = TopologicalSorter({name: [i for i in read if i in left] for name, read in reads.items()})
     return [left[name] for name in order.static_order()]
 
 

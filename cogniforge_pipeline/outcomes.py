@@ -59,6 +59,8 @@ def report(
     made = [outcome.publication, *outcome.beside]
     published = {publication.table: publication for publication in made if publication}
     for contract in contracts:
+        if dg.AssetKey(contract.key) not in context.selected_asset_keys:
+            continue
         plot = (plots or {}).get(contract.name)
         yield from results(context, home, contract, published.get(contract.name), outcome.plan, plot=plot)
 

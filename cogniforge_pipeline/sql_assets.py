@@ -52,7 +52,7 @@ def _asset(
             )
             for made in (contract, *beside)
         ],
-        can_subset=not beside,
+        can_subset=True,
         check_specs=[check for made in (contract, *beside) for check in metadata.checks(made)],
         backfill_policy=dg.BackfillPolicy.single_run() if by_day else None,
     )
