@@ -18,7 +18,10 @@ from typing import Any
 
 import dagster as dg
 
+from cogniforge_pipeline.aiops import announcements as aiops_announcements
 from cogniforge_pipeline.aiops import plots as aiops_plots
+from cogniforge_pipeline.aiops import tables as aiops_tables
+from cogniforge_pipeline.aiops.expectations import EXPECTATION_KIND
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
 from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
 from cogniforge_pipeline.data_mesh import evolution
@@ -83,7 +86,13 @@ def _gitops(home: Callable[[], Home]) -> list[Computed]:
 
 
 DOMAINS = (
-    Domain("aiops", (TOPOLOGY_KIND,), plots=aiops_plots.PLOTS),
+    Domain(
+        "aiops",
+        (TOPOLOGY_KIND, EXPECTATION_KIND),
+        lambda _: aiops_tables.computed(),
+        aiops_announcements.ANNOUNCERS,
+        plots=aiops_plots.PLOTS,
+    ),
     Domain(
         "sre",
         (OPENSLO_KIND, BUDGET_POLICY_KIND),

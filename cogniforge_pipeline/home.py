@@ -128,6 +128,10 @@ class Home:
         """How a table's rows are computed, by its SQL file or by what is declared now."""
         return self.queries[table] if table in self.queries else self.computed[table].recipe(cursor)
 
+    def maker(self, table: str) -> str:
+        """The table whose recipe a table is made by: itself, or the one that it is published with."""
+        return next((made.name for made in self.computed.values() if table in made.beside), table)
+
     def facts(self, recipe: Recipe) -> dict[str, bool]:
         """Each table that a recipe reads, and whether it has days."""
         return {name: self.contracts[name].partition_column is not None for name in recipe.inputs}

@@ -72,7 +72,7 @@ class Progress:
 
 
 def show(console: Console, home: Home, report: Report) -> None:
-    """Prints services and their health, the top anomalies, error budgets, failed checks and steps, and where to look next."""
+    """Prints services and their health, the newest incidents, error budgets, failed checks and steps, and where to look next."""
     cursor = home.lake.cursor()
     services = cursor.execute(
         "SELECT service, status, active_anomalies, reason, as_of FROM aiops.service_health "
@@ -104,22 +104,19 @@ def _anomalies(console: Console, home: Home, as_of: datetime) -> None:
     rows = (
         home.lake.cursor()
         .execute(
-            "SELECT s.service, s.metric, min(a.ts), count(*), max(a.score) FROM aiops.anomaly_scores AS a "
-            "JOIN aiops.series AS s USING (series_id) "
-            f"WHERE a.is_anomaly AND a.ts > {now} - INTERVAL {SHOWN_DAYS} DAY AND a.ts <= {now} "
-            "GROUP BY s.service, s.metric, a.series_id HAVING count(*) >= 3 "
-            f"ORDER BY max(a.score) DESC LIMIT {SHOWN}"
+            "SELECT title, started_at, ended_at, severity, reason FROM aiops.incidents "
+            f"WHERE started_at <= {now} AND coalesce(ended_at, {now}) > {now} - INTERVAL {SHOWN_DAYS} DAY "
+            f"ORDER BY started_at DESC, incident_id LIMIT {SHOWN}"
         )
         .fetchall()
     )
     if not rows:
-        console.print(f"No series was anomalous in the last {SHOWN_DAYS} days.")
+        console.print(f"No incident in the last {SHOWN_DAYS} days.")
         return
-    table = Table(
-        "service", "metric", "since (UTC)", "buckets", "score", title=f"Top anomalies of the last {SHOWN_DAYS} days"
-    )
-    for service, metric, since, buckets, score in rows:
-        table.add_row(escape(service), escape(metric), f"{since:%m-%d %H:%M}", str(buckets), f"{score:.1f}")
+    table = Table("incident", "from (UTC)", "to", "severity", "why", title=f"Incidents of the last {SHOWN_DAYS} days")
+    for title, started, ended, severity, reason in rows:
+        over = f"{ended:%m-%d %H:%M}" if ended else "now"
+        table.add_row(escape(title), f"{started:%m-%d %H:%M}", over, severity, escape(reason))
     console.print(table)
 
 

@@ -16,7 +16,8 @@ from cogniforge_pipeline.sre.tables import TOLD
 
 DOMAINS = "data_mesh,aiops,sre"
 HEALTH = dg.AssetKey(["aiops", "service_health"])
-SCORES = dg.AssetKey(["aiops", "anomaly_scores"])
+ROLLUP = dg.AssetKey(["aiops", "rollup_5m"])
+ANOMALIES = {dg.AssetKey(["aiops", name]) for name in ("anomalies", "incidents")}
 REPORT = dg.AssetKey(["reports", "duckdb"])
 BUDGETS = {dg.AssetKey(["sre", name]) for name in ("alerts", "error_budgets", "slo_reports", "release_gates")}
 GATES = dg.AssetKey(["sre", "release_gates"])
@@ -80,7 +81,7 @@ def materialized(works, key: dg.AssetKey, partition: str | None = None) -> None:
 
 def test_a_new_home_is_asked_for_everything_that_decides_once(works):
     look = Looks(works)
-    assert look() == {HEALTH, REPORT, *DECLARED, *OF_ALL, *BUDGETS, *LOGS}
+    assert look() == {HEALTH, REPORT, *ANOMALIES, *DECLARED, *OF_ALL, *BUDGETS, *LOGS}
     assert look() == set(), "what failed or waits is not asked for again and again"
 
 
@@ -97,7 +98,7 @@ def test_new_facts_are_decided_upon_once_together_with_what_follows(settled):
     works.drop_day("2026-03-01", name="more.csv", minutes=45)
     works.execute(INGEST)
     works.execute(FACTS, **DAY)
-    assert look() == {HEALTH, REPORT, *DECLARED, *BUDGETS}
+    assert look() == {HEALTH, REPORT, *ANOMALIES, *DECLARED, *BUDGETS}
     assert look() == set()
 
 
@@ -122,20 +123,20 @@ def test_a_decision_follows_an_input_that_was_left_unchanged_after_its_checks_pa
         works.execute(FACTS, **DAY, **{CHANGED_TAG: "true"})
         assert works.last("aiops/rollup_5m").metadata["unchanged"].value is True
         assert works.check("aiops/rollup_5m", IMPOSSIBLE.name).passed
-        materialized(works, SCORES, "2026-03-01")
+        materialized(works, ROLLUP, "2026-03-01")
         assert HEALTH in look()
 
 
 def test_an_input_that_came_after_the_decision_is_not_forgotten_between_two_looks(settled):
     works, look = settled
     materialized(works, HEALTH)
-    materialized(works, SCORES, "2026-03-01")
+    materialized(works, ROLLUP, "2026-03-01")
     assert HEALTH in look()
 
 
 def test_a_decision_that_came_after_its_input_is_not_made_again(settled):
     works, look = settled
-    materialized(works, SCORES, "2026-03-01")
+    materialized(works, ROLLUP, "2026-03-01")
     materialized(works, HEALTH)
     assert HEALTH not in look()
 

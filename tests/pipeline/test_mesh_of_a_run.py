@@ -64,7 +64,8 @@ def test_a_product_that_breaks_a_policy_is_a_finding_and_an_event(home: Home) ->
 def test_lineage_follows_tables_and_columns(home: Home) -> None:
     edges = rows(home, "SELECT input_table, input_column, output_table, output_column FROM data_mesh.lineage")
     assert ("aiops.rollup_5m", None, "aiops.anomaly_scores", None) in edges
-    assert ("aiops.rollup_5m", "mean", "aiops.anomaly_scores", "value") in edges
+    assert ("aiops.rollup_5m", None, "aiops.detector_states", None) in edges
+    assert ("aiops.telemetry", "value", "aiops.rollup_5m", "mean") in edges
 
 
 def test_every_product_of_the_lake_has_a_trend(home: Home) -> None:

@@ -88,8 +88,8 @@ def test_points_of_long_ago_and_of_tomorrow_do_not_stop_a_run(cli: Cli, folder: 
     [
         ("aiops/rollup", "did you mean aiops/rollup_5m?"),
         ("key:aiops/servicehealth", "did you mean aiops/service_health?"),
-        ("group:nothing", "assets: aiops/anomaly_scores"),
-        ("foo(", "assets: aiops/anomaly_scores"),
+        ("group:nothing", "assets: aiops/anomalies"),
+        ("foo(", "assets: aiops/anomalies"),
     ],
 )
 def test_a_selection_of_nothing_is_an_error_with_a_hint(cli: Cli, folder: Path, selection: str, hint: str) -> None:

@@ -158,7 +158,8 @@ def test_every_publication_is_a_run_that_starts_and_completes(two_days: tuple[Pa
     _, found = two_days
     assert [event["job"]["name"] for event in found[::2]] == [
         *("aiops/series", "aiops/telemetry", "aiops/ingest_ledger"),
-        *("aiops/rollup_5m", "aiops/anomaly_scores", "aiops/service_health"),
+        *("aiops/rollup_5m", "aiops/anomaly_scores", "aiops/anomaly_points", "aiops/detector_states"),
+        "aiops/service_health",
     ]
     for start, end in zip(found[::2], found[1::2], strict=True):
         assert (start["eventType"], end["eventType"]) == ("START", "COMPLETE")
