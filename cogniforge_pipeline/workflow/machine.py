@@ -212,6 +212,7 @@ class Machine:
                 heartbeat=spec.heartbeat_seconds if spec else None,
                 signal=name,
                 after=self._signals.get(name, 0),
+                approval=approval is not None,
             )
         )
 

@@ -22,7 +22,7 @@ CANCELLED = "Cancelled"
 TIMED_OUT = "TimedOut"
 HEARTBEAT = "HeartbeatTimeout"
 UNDOING = ("compensate", "compensate_rest")
-UNKNOWN_EFFECT = (TIMED_OUT, HEARTBEAT)
+UNKNOWN_EFFECT = (TIMED_OUT, HEARTBEAT, CANCELLED)
 """Errors after which the effect may have happened, or may happen still."""
 
 
@@ -78,6 +78,7 @@ class Operation:
     heartbeat: float | None = None
     signal: str = ""
     after: int = 0
+    approval: bool = False
     details: JsonValue = None
 
     @property

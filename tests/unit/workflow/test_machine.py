@@ -278,7 +278,7 @@ def test_whatever_happens_needs_are_kept_and_everything_done_is_undone_once_in_r
             return {"ok": False, "error": {"type": "TimedOut" if random.random() < 0.3 else "E", "message": ""}}
         return {"ok": True, "stopped": random.random() < share / 10}
 
-    run = Run(definition, script, choose=lambda n: random.randrange(n))
+    run = Run(definition, script, choose=random.randrange)
     done: list[str] = []
     needs = run.machine.definition.needs
     for operation, outcome in run.told:
