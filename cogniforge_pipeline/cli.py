@@ -20,11 +20,13 @@ from cogniforge_pipeline.aiops import forecast_commands, root_cause_commands
 from cogniforge_pipeline.aiops.detect_commands import detect
 from cogniforge_pipeline.data_mesh import commands as contract_commands
 from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.events.commands import events_app
 from cogniforge_pipeline.options import HomeOption, existing_home
 from cogniforge_pipeline.settings import load_settings
 from cogniforge_pipeline.sre import slo_commands
 from cogniforge_pipeline.sre.commands import canary_app
 from cogniforge_pipeline.sre.deploy_commands import deploy_app
+from cogniforge_pipeline.workflow.commands import workflow_app
 
 app = typer.Typer(
     name="cogniforge",
@@ -39,6 +41,8 @@ app.add_typer(root_cause_commands.app)
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(canary_app, name="canary")
 app.add_typer(deploy_app, name="deploy")
+app.add_typer(workflow_app, name="workflow")
+app.add_typer(events_app, name="events")
 app.command()(detect)
 out = Console()
 err = Console(stderr=True)

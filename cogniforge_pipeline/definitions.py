@@ -34,9 +34,12 @@ from cogniforge_pipeline.sre import plots as sre_plots
 from cogniforge_pipeline.sre import tables as sre_tables
 from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
+from cogniforge_pipeline.workflow import assets as workflow_assets
+from cogniforge_pipeline.workflow import tables as workflow_tables
+from cogniforge_pipeline.workflow.model import WORKFLOW_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
+KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND, WORKFLOW_KIND)
 
 
 def open_home(settings: Settings) -> Home:
@@ -46,7 +49,7 @@ def open_home(settings: Settings) -> Home:
     home = Home(
         settings,
         KINDS,
-        [*sre_tables.computed(), *mesh],
+        [*sre_tables.computed(), *workflow_tables.computed(), *mesh],
         announcers,
         registration.admit,
         lambda query: column_origins(query, home.contracts, settings.state),
@@ -66,6 +69,7 @@ def build_definitions(home: Home) -> dg.Definitions:
     made = [
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
+        *workflow_assets.assets(home),
         *filled,
         *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
         *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD)),
@@ -74,7 +78,7 @@ def build_definitions(home: Home) -> dg.Definitions:
     made += report_assets.assets(home, tables)
     by_day = [asset for asset in made if asset.partitions_def]
     inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")] + filled
-    events = [asset for asset in made if asset.op.name == "data_mesh__events"]
+    events = [asset for asset in made if asset.op.name in ("data_mesh__events", "workflow__journal")]
     last = (*mesh_tables.AFTER_ALL, "reports.duckdb")
     reports = [asset for asset in made if not {_table(key) for key in asset.keys}.isdisjoint(last)]
     rest = [asset for asset in made if asset not in (*by_day, *inputs, *reports)]
@@ -88,9 +92,9 @@ def build_definitions(home: Home) -> dg.Definitions:
     ]
     return dg.Definitions(
         assets=[*made, *on_request],
-        jobs=[*jobs, _maintenance(home)],
+        jobs=[*jobs, *workflow_assets.jobs(home), _maintenance(home)],
         schedules=sensors.schedules(home),
-        sensors=sensors.sensors(home),
+        sensors=[*sensors.sensors(home), *workflow_assets.sensors(home)],
         executor=executor(home.settings),
         loggers={"console": _console()},
     )

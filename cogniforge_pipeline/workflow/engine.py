@@ -23,7 +23,6 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from cogniforge_pipeline.errors import CogniforgeError
-from cogniforge_pipeline.settings import Settings
 from cogniforge_pipeline.workflow.handlers import Handlers
 from cogniforge_pipeline.workflow.machine import CANCEL, Machine
 from cogniforge_pipeline.workflow.mailbox import Closing, Mailbox, Mailboxes
@@ -54,12 +53,12 @@ class ChildFailed(Exception):
 class Engine:
     """The worker of this process. There is at most one at a time: DBOS is one for a process."""
 
-    def __init__(self, settings: Settings, handlers: Handlers, definitions: Definitions) -> None:
-        self.settings = settings
+    def __init__(self, store: Store, handlers: Handlers, definitions: Definitions) -> None:
+        self.settings = store.settings
         self.handlers = handlers
         self.definitions = definitions
         self.worker = uuid.uuid4().hex
-        self.store = Store(settings)
+        self.store = store
         self._boxes = Mailboxes(self.store)
         self._direct: set[str] = set()
         self._stop = threading.Event()
@@ -90,6 +89,8 @@ class Engine:
                 "console_log_level": "CRITICAL",
                 "use_listen_notify": False,
             }
+            if not logging.getLogger("dbos").handlers:  # else it takes today's stderr, which may be closed tomorrow
+                logging.getLogger("dbos").addHandler(logging.NullHandler())
             try:
                 DBOS(config=config)
                 DBOS.launch()
@@ -192,6 +193,11 @@ class Engine:
                 return None
             time.sleep(pause if deadline is None else min(pause, max(0.0, deadline - time.monotonic())))
             pause = min(pause * 1.5, 0.5)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs in this process."""
+        return not self._active
 
     def _child(self, workflow: str, operation: Operation, box: Mailbox) -> JsonValue:
         execution_id = f"{operation.key.replace(':', '.')}.{operation.attempt}"

@@ -115,6 +115,16 @@ class Journal:
             if isinstance(outcome, dict) and "kind" in outcome:
                 yield Recorded(execution_id, place, outcome)
 
+    def left_alone(self) -> int:
+        """How many executions wait for a worker: queued ones, and those whose worker died."""
+        statement = (
+            f"SELECT status, executor_id, count(*) FROM {self._schema}workflow_status "
+            "WHERE name = 'execution' AND status IN ('PENDING', 'ENQUEUED') GROUP BY 1, 2"
+        )
+        rows = self._rows(statement, {})
+        dead = set(self.store.dead({row[1] for row in rows if row[0] == "PENDING" and row[1]}))
+        return sum(row[2] for row in rows if row[0] == "ENQUEUED" or row[1] in dead)
+
     def counts(self) -> dict[str, int]:
         """How many executions there are of each state of the journal: queued, running, ended."""
         rows = self._rows(

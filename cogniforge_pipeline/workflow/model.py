@@ -269,5 +269,7 @@ def _exactly_one(model: Action, names: tuple[str, ...]) -> str:
     return given[0]
 
 
-WORKFLOW_KIND = Kind("workflow", "workflows", WorkflowDefinition, key=lambda workflow: workflow.workflow_id)
-"""`platform/workflows/*.yaml`."""
+WORKFLOW_KIND = Kind(
+    "workflow", "workflows", WorkflowDefinition, key=lambda workflow: workflow.workflow_id, companions=(".py", ".pyc")
+)
+"""`platform/workflows/*.yaml`, with handlers in Python beside them."""

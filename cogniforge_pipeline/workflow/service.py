@@ -5,6 +5,7 @@ Belongs here: one method for each thing that a user does. Does not: how it is do
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 import uuid
@@ -26,10 +27,12 @@ from cogniforge_pipeline.workflow.handlers import Handler, Handlers
 from cogniforge_pipeline.workflow.journal import Journal, WorkflowExecution
 from cogniforge_pipeline.workflow.machine import CANCEL
 from cogniforge_pipeline.workflow.model import WORKFLOW_KIND, WorkflowDefinition
+from cogniforge_pipeline.workflow.store import Store
 
 RUN_ID = "api"
 SOURCE = "/cogniforge/api"
 FRESH_SECONDS = 1.0
+DRAINED_LOOKS = 20
 """How long definitions are kept before they are read again."""
 
 
@@ -47,6 +50,8 @@ class WorkflowOrchestrationService(Service):
         self._lock = threading.RLock()
         self._definitions: dict[str, WorkflowDefinition] = {}
         self._read_at = 0.0
+        if (own := str(settings.platform / "workflows")) not in sys.path:
+            sys.path.append(own)  # so that `handlers:function` is found beside the workflows that name it
 
     def register_workflow(self, workflow: WorkflowDefinition | Mapping[str, Any]) -> WorkflowDefinition:
         """Declares a workflow, or the next version of it; executions under way finish on theirs.
@@ -105,7 +110,7 @@ class WorkflowOrchestrationService(Service):
         """
         definition, execution_id = self._wanted(workflow_id, idempotency_key, here=not queued)
         self._engine.start(definition, input_data, execution_id, queued=queued)
-        self._engine.store.flush()
+        self._store.flush()
         return execution_id
 
     def get_execution(self, execution_id: str) -> WorkflowExecution:
@@ -134,7 +139,7 @@ class WorkflowOrchestrationService(Service):
         execution = self.get_execution(execution_id)
         if execution.done:
             raise CogniforgeError(f"the execution {execution_id!r} has ended: it is {execution.status}")
-        self.journal.store.send(execution_id, name, payload, signal_id)
+        self._store.send(execution_id, name, payload, signal_id)
 
     def cancel(self, execution_id: str) -> None:
         """Asks an execution to end: what runs is told to stop, and what was done is undone."""
@@ -176,7 +181,7 @@ class WorkflowOrchestrationService(Service):
                 lambda each: self._engine.start(
                     each.definition, each.input, each.execution_id, queued=True, trigger=each.trigger
                 ),
-                self._engine.store.flush,
+                self._store.flush,
             )
 
     def get_metrics(self) -> dict[str, Any]:
@@ -213,22 +218,39 @@ class WorkflowOrchestrationService(Service):
     def close(self) -> None:
         """Stops working on executions; another worker goes on with those under way."""
         if engine := self.__dict__.pop("_engine", None):
-            self.__dict__.pop("journal", None)
             engine.close()
 
-    def work(self) -> None:
-        """Makes this process a worker without starting anything."""
+    def work(self, *, drain: bool = False, pause_seconds: float = 0.1, stop: threading.Event | None = None) -> int:
+        """Works on executions of any process, and starts those that events ask for, until `stop` is set.
+
+        With `drain`, until nothing is queued and nothing runs in this process. Gives the number of executions that events
+        started.
+        """
+        begun, calm, stop = 0, 0, stop or threading.Event()
         _ = self._engine
+        while not stop.is_set():
+            begun += self.start_triggered()
+            if drain:
+                calm = calm + 1 if self._engine.idle else 0
+                if calm > DRAINED_LOOKS and not self.journal.counts()["queued"]:
+                    return begun
+            stop.wait(pause_seconds)
+        return begun
 
     @cached_property
     def _engine(self) -> Engine:
-        engine = Engine(self.home.settings, self.handlers, self._definition)
+        engine = Engine(self._store, self.handlers, self._definition)
         engine.launch()
         return engine
 
     @cached_property
+    def _store(self) -> Store:
+        return Store(self.home.settings)
+
+    @cached_property
     def journal(self) -> Journal:
-        return Journal(self._engine.store)
+        """The journal, to read."""
+        return Journal(self._store)
 
     def _wanted(self, workflow_id: str, key: str | None, here: bool = True) -> tuple[WorkflowDefinition, str]:
         definition = self._definition(workflow_id)

@@ -21,6 +21,7 @@ from cogniforge_pipeline.recipes import Recipe
 from cogniforge_pipeline.settings import packaged
 from cogniforge_pipeline.sqltext import ident, literal, qualified
 from cogniforge_pipeline.sre import tables as sre_tables
+from cogniforge_pipeline.workflow import tables as workflow_tables
 
 CONTRACTS = load_contracts(packaged("contracts"))
 QUERIES = load_queries(packaged("sql"))
@@ -30,7 +31,11 @@ CLOCK = [datetime(2026, 3, 2, tzinfo=UTC)]
 """What the mesh takes for the wall clock: the end of the moment or days that are computed."""
 COMPUTED = {
     table.name: table
-    for table in (*sre_tables.computed(), *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]))
+    for table in (
+        *sre_tables.computed(),
+        *workflow_tables.computed(),
+        *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
+    )
 }
 TABLES = sorted({*QUERIES, *COMPUTED})
 

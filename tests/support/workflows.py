@@ -31,6 +31,7 @@ from cogniforge_pipeline.workflow.engine import Engine
 from cogniforge_pipeline.workflow.handlers import Context, Handlers
 from cogniforge_pipeline.workflow.journal import Journal
 from cogniforge_pipeline.workflow.model import WorkflowDefinition
+from cogniforge_pipeline.workflow.store import Store
 
 REPOSITORY = Path(__file__).parents[2]
 PATIENCE = 120
@@ -111,7 +112,7 @@ def work(home: Path, order: Mapping[str, Any]) -> None:
     definitions = {
         spec["workflow_id"]: WorkflowDefinition.model_validate(spec) for spec in order.get("definitions", [])
     }
-    engine = Engine(settings, handlers, definitions.__getitem__)
+    engine = Engine(Store(settings), handlers, definitions.__getitem__)
     engine.launch()
     if seen := order.get("die_at"):
         threading.Thread(target=_die_when, args=(Journal(engine.store), *seen), daemon=True).start()

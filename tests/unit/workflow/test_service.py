@@ -19,6 +19,7 @@ from cogniforge_pipeline.workflow import (
     WorkflowDefinition,
     WorkflowOrchestrationService,
 )
+from cogniforge_pipeline.workflow.projection import project_journal
 
 QUICK = {"initial_interval_seconds": 0.05, "backoff_coefficient": 1}
 
@@ -314,3 +315,28 @@ def test_what_is_not_known_is_refused_before_anything_starts(service: WorkflowOr
     service.register_workflow({"workflow_id": "lost", "activities": [{"activity_id": "a", "handler": "nowhere"}]})
     with pytest.raises(CogniforgeError, match="'nowhere' of a is not registered"):
         service.execute_workflow("lost")
+
+
+def test_the_lake_gets_what_the_journal_has_once(service: WorkflowOrchestrationService) -> None:
+    service.register_handler("bad", lambda given: 1 / 0)
+    activities = [
+        {"activity_id": "a", "handler": "echo", "compensation_handler": "echo", "for_each": "input"},
+        {"activity_id": "b", "handler": "bad", "retry_policy": {**QUICK, "max_attempts": 2}},
+    ]
+    ended = run(service, "projected", activities, [1, 2])
+    assert project_journal(service.home, run_id="test") is not None
+    assert project_journal(service.home, run_id="test") is None
+    cursor = service.home.lake.cursor()
+    rows = cursor.execute(
+        "SELECT kind, unit, activity_id, attempt, coalesce(status, '') FROM workflow.journal "
+        f"WHERE execution_id = '{ended.execution_id}' ORDER BY seq"
+    ).fetchall()
+    assert rows[0][0] == "start"
+    assert rows[-1] == ("end", None, None, None, "compensated")
+    assert sorted(rows[1:3], key=str) == [("attempt", f"a[{n}]", "a", 1, "succeeded") for n in (0, 1)]
+    assert [row[:1] + row[3:] for row in rows[3:6]] == [
+        ("attempt", 1, "failed"),
+        ("rest", 1, "succeeded"),
+        ("attempt", 2, "failed"),
+    ]
+    assert [row[0] for row in rows[6:8]] == ["compensate"] * 2
