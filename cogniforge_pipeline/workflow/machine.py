@@ -38,7 +38,9 @@ class Machine:
     def __init__(self, definition: WorkflowDefinition, execution_id: str, input: JsonValue, started: float) -> None:
         self.definition = definition
         self.execution_id = execution_id
-        self.input = {**definition.input_data, **input} if isinstance(input, dict) else input or definition.input_data
+        self.input: JsonValue = input
+        if input is None or isinstance(input, dict):
+            self.input = {**definition.input_data, **(input or {})}
         self.clock = started
         self.deadline = None if definition.timeout_seconds is None else started + definition.timeout_seconds
         self.groups = {activity.activity_id: Group(activity) for activity in definition.activities}

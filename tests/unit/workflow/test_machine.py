@@ -84,6 +84,14 @@ def test_activities_run_one_after_the_other_and_see_earlier_results() -> None:
     assert run.machine.output == {"a": "a!", "b": "b!"}
 
 
+@pytest.mark.parametrize(
+    "given, seen", [(None, {"d": 1}), ({}, {"d": 1}), ({"d": 2}, {"d": 2}), ([], []), (0, 0), (False, False)]
+)
+def test_an_input_that_is_false_is_an_input(given: Any, seen: Any) -> None:
+    run = Run({"activities": steps("a", input_data="{{ input }}"), "input_data": {"d": 1}}, fails(), given)
+    assert run.told[0][0].input == seen
+
+
 def test_retries_wait_longer_each_time_and_end_with_compensation_in_reverse_order() -> None:
     activities = [
         *steps("a", "b", compensation_handler="u"),
