@@ -40,7 +40,51 @@ class DeadLetter:
     failed_at: datetime
 
 
-class Consumer:
+class Reading:
+    """What handling events is, wherever they and the cursor are kept."""
+
+    def poll(self, limit: int = 100) -> list[Event]:
+        raise NotImplementedError
+
+    def commit(self, seq: int) -> None:
+        raise NotImplementedError
+
+    def _fail(self, event: Event, reason: str, most: int) -> int:
+        """Keeps a failure, and makes the event a dead letter at the last one; gives how many there were."""
+        raise NotImplementedError
+
+    def process(
+        self,
+        handle: Callable[[Event], object],
+        *,
+        most_failures: int = MOST_FAILURES,
+        limit: int = 100,
+    ) -> int:
+        """Hands the next events to a handler in order, and commits those it took; gives their number.
+
+        Where the handler raises, the event stays for the next call, so that order is kept; after `most_failures` it
+        becomes a dead letter and the next one's turn comes. An event may be handed over again after a crash.
+        """
+        taken, done = 0, 0
+        for event in self.poll(limit):
+            try:
+                handle(event)
+            except Exception as error:
+                if self._fail(event, f"{type(error).__name__}: {error}", most_failures) < most_failures:
+                    break
+            else:
+                taken += 1
+            done = event.seq
+        if done:
+            self.commit(done)
+        return taken
+
+    def bury(self, event: Event, reason: str) -> None:
+        """Makes an event a dead letter at once. The cursor is not moved."""
+        self._fail(event, reason, 1)
+
+
+class Consumer(Reading):
     """A named reader whose cursor is kept in the log: what was not committed is delivered again.
 
     Made by `EventLog.consumer`; raises what the log raises.
@@ -81,36 +125,6 @@ class Consumer:
             )
         with self._storage.writing() as connection:
             connection.execute(statement, (self.name, seq, rfc3339(datetime.now(UTC))))
-
-    def process(
-        self,
-        handle: Callable[[Event], object],
-        *,
-        most_failures: int = MOST_FAILURES,
-        limit: int = 100,
-    ) -> int:
-        """Hands the next events to a handler in order, and commits those it took; gives their number.
-
-        Where the handler raises, the event stays for the next call, so that order is kept; after `most_failures` it
-        becomes a dead letter and the next one's turn comes. An event may be handed over again after a crash.
-        """
-        taken, done = 0, 0
-        for event in self.poll(limit):
-            try:
-                handle(event)
-            except Exception as error:
-                if self._fail(event, f"{type(error).__name__}: {error}", most_failures) < most_failures:
-                    break
-            else:
-                taken += 1
-            done = event.seq
-        if done:
-            self.commit(done)
-        return taken
-
-    def bury(self, event: Event, reason: str) -> None:
-        """Makes an event a dead letter at once. The cursor is not moved."""
-        self._fail(event, reason, 1)
 
     def _fail(self, event: Event, reason: str, most: int) -> int:
         with self._storage.writing() as connection:
