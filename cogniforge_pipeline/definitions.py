@@ -34,6 +34,7 @@ from cogniforge_pipeline.sre import plots as sre_plots
 from cogniforge_pipeline.sre import tables as sre_tables
 from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
+from cogniforge_pipeline.workflow import announcements as workflow_announcements
 from cogniforge_pipeline.workflow import assets as workflow_assets
 from cogniforge_pipeline.workflow import tables as workflow_tables
 from cogniforge_pipeline.workflow.model import WORKFLOW_KIND
@@ -45,7 +46,7 @@ KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_K
 def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known."""
     mesh = mesh_tables.computed(lambda: home.contracts, lambda: (*home.queries.values(), *home.views.values()))
-    announcers = {**sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
+    announcers = {**sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS, **workflow_announcements.ANNOUNCERS}
     home = Home(
         settings,
         KINDS,

