@@ -10,6 +10,7 @@ process died is, with the same idempotency key. Where several are in flight, whi
 from __future__ import annotations
 
 import contextvars
+import hashlib
 import json
 import logging
 import threading
@@ -39,6 +40,7 @@ QUEUE_SECONDS = 0.1
 TAKE_OVER_SECONDS = 1.0
 PARALLEL = 64
 CLOSE_SECONDS = 5.0
+KEPT_DEFINITIONS = 256
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +63,8 @@ class Engine:
         self.store = store
         self._boxes = Mailboxes(self.store)
         self._direct: set[str] = set()
+        self._specs: dict[int, tuple[WorkflowDefinition, dict[str, Any], str]] = {}
+        self._known: dict[str, WorkflowDefinition] = {}
         self._stop = threading.Event()
         self._active: set[str] = set()
         self._idle = threading.Condition()
@@ -135,16 +139,17 @@ class Engine:
         """
         from dbos import DBOS, SetWorkflowID
 
-        about: dict[str, Any] = {"started": time.time()}
+        spec, version = self._spec(definition)
+        about: dict[str, Any] = {"started": time.time(), "definition": version}
         about |= {name: value for name, value in (("parent", parent), ("trigger", trigger)) if value}
         if not queued:
             self._direct.add(execution_id)
             self._boxes.open(execution_id, fresh=True)
         with SetWorkflowID(execution_id):
             if queued:
-                handle = DBOS.enqueue_workflow(QUEUE, self._program, definition.spec(), input, about)
+                handle = DBOS.enqueue_workflow(QUEUE, self._program, spec, input, about)
             else:
-                handle = DBOS.start_workflow(self._program, definition.spec(), input, about)
+                handle = DBOS.start_workflow(self._program, spec, input, about)
         return lambda: cast(dict[str, Any], handle.get_result(polling_interval_sec=0.05))
 
     def run(
@@ -154,7 +159,7 @@ class Engine:
         self._active.add(execution_id)
         box = self._boxes.open(execution_id, fresh=execution_id in self._direct)
         try:
-            machine = Machine(_definition(_frozen(spec)), execution_id, input, about["started"])
+            machine = Machine(self._definition(spec, about["definition"]), execution_id, input, about["started"])
             _Loop(self, machine, box).run()
         finally:
             self._boxes.drop(execution_id)
@@ -168,6 +173,23 @@ class Engine:
             "error": machine.stop,
             "finished": machine.clock,
         }
+
+    def _spec(self, definition: WorkflowDefinition) -> tuple[dict[str, Any], str]:
+        """The definition as the journal keeps it, and what tells it from others; made once for each."""
+        known = self._specs.get(id(definition))
+        if known is None or known[0] is not definition:
+            spec = definition.spec()
+            if len(self._specs) >= KEPT_DEFINITIONS:
+                self._specs.clear()
+            version = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+            known = self._specs[id(definition)] = definition, spec, version
+            self._known[version] = definition
+        return known[1], known[2]
+
+    def _definition(self, spec: Mapping[str, Any], version: str) -> WorkflowDefinition:
+        if version not in self._known:
+            self._known[version] = WorkflowDefinition.model_validate(spec)
+        return self._known[version]
 
     def perform(self, operation: Operation, execution_id: str, box: Mailbox) -> Outcome:
         """One operation, as a step of DBOS."""
@@ -326,12 +348,3 @@ def _program() -> Callable[..., Any]:
         return _running[0].run(execution_id, spec, input, about)
 
     return execution
-
-
-def _frozen(spec: Mapping[str, Any]) -> str:
-    return json.dumps(spec, sort_keys=True)
-
-
-@lru_cache(maxsize=256)
-def _definition(text: str) -> WorkflowDefinition:
-    return WorkflowDefinition.model_validate_json(text)
