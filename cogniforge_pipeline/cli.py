@@ -21,6 +21,7 @@ from cogniforge_pipeline.aiops.detect_commands import detect
 from cogniforge_pipeline.data_mesh import commands as contract_commands
 from cogniforge_pipeline.edge.commands import place
 from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.events.commands import events_app
 from cogniforge_pipeline.gitops import commands as gitops_commands
 from cogniforge_pipeline.gitops import policy_commands
 from cogniforge_pipeline.gitops.admission_commands import admit
@@ -30,6 +31,7 @@ from cogniforge_pipeline.settings import load_settings
 from cogniforge_pipeline.sre import slo_commands
 from cogniforge_pipeline.sre.commands import canary_app
 from cogniforge_pipeline.sre.deploy_commands import deploy_app
+from cogniforge_pipeline.workflow.commands import workflow_app
 
 app = typer.Typer(
     name="cogniforge",
@@ -45,6 +47,8 @@ app.add_typer(contract_commands.app, name="contract")
 app.add_typer(policy_commands.app, name="policy")
 app.add_typer(canary_app, name="canary")
 app.add_typer(deploy_app, name="deploy")
+app.add_typer(workflow_app, name="workflow")
+app.add_typer(events_app, name="events")
 app.command()(detect)
 app.command()(drift)
 app.command()(place)

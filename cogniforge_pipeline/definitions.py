@@ -56,10 +56,12 @@ def build_definitions(home: Home) -> dg.Definitions:
     """Everything that runs on this home. Raises CogniforgeError when a query or a contract is invalid."""
     domains = domains_of(home.settings)
     read = [*source_assets(home), *(asset for domain in domains for asset in domain.readers(home))]
+    logs = [asset for domain in domains for asset in domain.logs(home)]
     made = [
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
         *read,
+        *logs,
         *sql_assets(home, plots_of(domains)),
         *written_assets(home, [table for domain in domains for table in domain.told]),
     ]
@@ -67,7 +69,7 @@ def build_definitions(home: Home) -> dg.Definitions:
     made += report_assets.assets(home, tables)
     by_day = [asset for asset in made if asset.partitions_def]
     inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")] + read
-    events = [asset for asset in made if asset.op.name == "data_mesh__events"]
+    events = [asset for asset in made if asset.op.name == "data_mesh__events"] + logs
     last = (*mesh_tables.AFTER_ALL, "reports.duckdb")
     reports = [asset for asset in made if not {_table(key) for key in asset.keys}.isdisjoint(last)]
     rest = [asset for asset in made if asset not in (*by_day, *inputs, *reports)]
@@ -81,9 +83,9 @@ def build_definitions(home: Home) -> dg.Definitions:
     ]
     return dg.Definitions(
         assets=[*made, *on_request],
-        jobs=[*jobs, _maintenance(home)],
+        jobs=[*jobs, *(job for domain in domains for job in domain.jobs(home)), _maintenance(home)],
         schedules=sensors.schedules(home),
-        sensors=sensors.sensors(home),
+        sensors=[*sensors.sensors(home), *(sensor for domain in domains for sensor in domain.sensors(home))],
         executor=executor(home.settings),
         loggers={"console": _console()},
     )

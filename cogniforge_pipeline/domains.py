@@ -52,13 +52,21 @@ from cogniforge_pipeline.sre import plots as sre_plots
 from cogniforge_pipeline.sre import tables as sre_tables
 from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
+from cogniforge_pipeline.workflow import announcements as workflow_announcements
+from cogniforge_pipeline.workflow import assets as workflow_assets
+from cogniforge_pipeline.workflow import tables as workflow_tables
+from cogniforge_pipeline.workflow.model import WORKFLOW_KIND
 
 
 @dataclass(frozen=True)
 class Domain:
-    """One domain. `computed` is given a function to the home that it is for; `told` are the tables that its Python API
-    writes. `readers` are assets that read from outside in the phase of ingestion, and `may_have_news` says whether they
-    would find anything. With `when_declared` the domain is there only when something is declared for it."""
+    """One domain.
+
+    `computed` is given a function to the home that it is for; `told` are the tables that its Python API writes.
+    `readers` are assets that read from outside in the phase of ingestion, and `may_have_news` says whether they would
+    find anything; `logs` are assets that bring a log of the home into the lake, in every run. With `when_declared` the
+    domain is there only when something is declared for it.
+    """
 
     name: str
     kinds: tuple[Kind[Any], ...] = ()
@@ -68,6 +76,9 @@ class Domain:
     plots: Mapping[str, Plot] = field(default_factory=dict)
     readers: Callable[[Home], list[dg.AssetsDefinition]] = lambda _: []
     may_have_news: Callable[[Connection], bool] = lambda _: False
+    logs: Callable[[Home], list[dg.AssetsDefinition]] = lambda _: []
+    jobs: Callable[[Home], list[dg.JobDefinition]] = lambda _: []
+    sensors: Callable[[Home], list[dg.SensorDefinition]] = lambda _: []
     when_declared: bool = False
 
     def is_declared(self, settings: Settings) -> bool:
@@ -118,6 +129,16 @@ DOMAINS = (
         {**gitops_plots.PLOTS, **policy_plots.PLOTS},
         readers=gitops_assets.assets,
         may_have_news=lambda cursor: is_declared(cursor, APPLICATION_KIND),  # only reading a repository tells
+        when_declared=True,
+    ),
+    Domain(
+        "workflow",
+        (WORKFLOW_KIND,),
+        lambda _: workflow_tables.computed(),
+        workflow_announcements.ANNOUNCERS,
+        logs=workflow_assets.assets,
+        jobs=workflow_assets.jobs,
+        sensors=workflow_assets.sensors,
         when_declared=True,
     ),
     Domain(

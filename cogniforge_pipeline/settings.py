@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from cogniforge_pipeline import conninfo
 from cogniforge_pipeline.errors import CogniforgeError
@@ -58,6 +58,8 @@ class Settings:
     default. `first_day` is the first UTC day that facts may have. `s3` holds the parameters of a DuckDB S3 secret
     (KEY_ID, SECRET, SESSION_TOKEN, ENDPOINT, REGION, URL_STYLE, USE_SSL). `openlineage` is None where no events are wanted.
     `domains` are those of DOMAINS that runs decide for; None leaves it to what is declared (see `domains.py`).
+    `workflows` is the `postgresql://` URL of the workflows' journal, with its password; None keeps it in the home.
+    `commands` are the programs that workflows may run.
     """
 
     home: Path
@@ -72,6 +74,8 @@ class Settings:
     s3: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     openlineage: OpenLineage | None = OpenLineage()
     domains: tuple[str, ...] | None = field(default=None, compare=False)  # one home is one lake, whatever it decides
+    workflows: str | None = field(default=None, repr=False)
+    commands: tuple[str, ...] = ()
 
     @property
     def platform(self) -> Path:
@@ -102,6 +106,10 @@ class Settings:
     def events(self) -> Path:
         return self.state / "events.sqlite"
 
+    @property
+    def workflow_journal(self) -> Path:
+        return self.state / "workflows.sqlite"
+
     def environment(self) -> dict[str, str]:
         """The variables that make another process use this same installation. They hold its secrets."""
         chosen = {
@@ -128,12 +136,17 @@ class Settings:
             chosen[PASSWORD] = self.password
         if self.executor_config:
             chosen["COGNIFORGE_EXECUTOR_CONFIG"] = json.dumps(self.executor_config)
+        if self.workflows:
+            chosen["COGNIFORGE_WORKFLOWS"] = self.workflows
+        if self.commands:
+            chosen["COGNIFORGE_COMMANDS"] = ",".join(self.commands)
         return chosen | _lineage_environment(self.openlineage)
 
     def redact(self, text: str) -> str:
         """The text without passwords and keys, in case another library's message holds them."""
         api_key = self.openlineage.api_key if self.openlineage else None
-        for secret in (self.password, api_key, *(self.s3.get(key) for key in _SECRET_S3)):
+        journal = urlsplit(self.workflows).password if self.workflows else None
+        for secret in (self.password, api_key, journal, *(self.s3.get(key) for key in _SECRET_S3)):
             for form in {secret, quote(secret, safe="")} if secret else ():
                 text = text.replace(form, "***")
         return text
@@ -180,6 +193,8 @@ def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | N
         s3=_s3(env),
         openlineage=_openlineage(env),
         domains=_domains(env),
+        workflows=_workflows(env),
+        commands=tuple(word.strip() for word in (env.get("COGNIFORGE_COMMANDS") or "").split(",") if word.strip()),
     )
 
 
@@ -218,6 +233,16 @@ def _day(env: Mapping[str, str], name: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise CogniforgeError(f"{name}: expected a day such as 2020-01-31, got {text!r}") from error
+
+
+def _workflows(env: Mapping[str, str]) -> str | None:
+    url = env.get("COGNIFORGE_WORKFLOWS") or None
+    if url and not re.match(r"postgres(ql)?://[^/]+/[^/]+$", url):
+        raise CogniforgeError(
+            "COGNIFORGE_WORKFLOWS: expected postgresql://<user>:<password>@<host>:5432/<database>",
+            "unset it to keep the journal of workflows in the home",
+        )
+    return url
 
 
 def _object(env: Mapping[str, str], name: str) -> dict[str, Any]:

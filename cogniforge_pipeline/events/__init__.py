@@ -4,13 +4,15 @@ Belongs here: what an event is, publishing, reading and consumers' cursors.
 Does not: who reacts to which event, and copying the log into the lake.
 """
 
-from cogniforge_pipeline.events.log import Consumer, EventLog
+from cogniforge_pipeline.events.consumer import Consumer, DeadLetter
+from cogniforge_pipeline.events.log import EventLog
 from cogniforge_pipeline.events.model import MAX_DATA_BYTES, Event, EventError, NewEvent
 from cogniforge_pipeline.events.storage import EventLogError
 
 __all__ = [
     "MAX_DATA_BYTES",
     "Consumer",
+    "DeadLetter",
     "Event",
     "EventError",
     "EventLog",

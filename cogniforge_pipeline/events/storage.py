@@ -18,8 +18,8 @@ from filelock import FileLock
 from cogniforge_pipeline.errors import CogniforgeError
 
 BUSY_SECONDS = 30
-SCHEMA_VERSION = 1
-_SCHEMA = f"""
+SCHEMA_VERSION = 2
+_SCHEMA = """
 BEGIN IMMEDIATE;
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -37,9 +37,27 @@ CREATE TABLE events (
 );
 CREATE INDEX events_by_type ON events (type, seq);
 CREATE TABLE consumers (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL, committed_at TEXT NOT NULL);
-PRAGMA user_version = {SCHEMA_VERSION};
+PRAGMA user_version = 1;
 COMMIT;
 """
+_MIGRATIONS = {
+    1: """
+BEGIN IMMEDIATE;
+CREATE TABLE deliveries (
+    consumer TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    failures INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    failed_at TEXT NOT NULL,
+    dead BOOLEAN NOT NULL,
+    PRIMARY KEY (consumer, seq)
+);
+CREATE INDEX events_by_time ON events (time);
+PRAGMA user_version = 2;
+COMMIT;
+"""
+}
+"""What brings a file of a version to the next one."""
 
 
 class EventLogError(CogniforgeError):
@@ -122,10 +140,12 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA synchronous = FULL")
-        if _version(connection) == 0:
+        if _version(connection) < SCHEMA_VERSION:
             with FileLock(path.with_name(path.name + ".lock"), timeout=BUSY_SECONDS):
                 if _version(connection) == 0:
                     _create(connection, path)
+                while (found := _version(connection)) in _MIGRATIONS:
+                    connection.executescript(_MIGRATIONS[found])
         if (found := _version(connection)) != SCHEMA_VERSION:
             raise EventLogError(
                 f"the event log {path} has schema version {found}, this program knows {SCHEMA_VERSION}",

@@ -25,6 +25,7 @@ from cogniforge_pipeline.recipes import Recipe
 from cogniforge_pipeline.settings import packaged
 from cogniforge_pipeline.sqltext import ident, literal, qualified
 from cogniforge_pipeline.sre import tables as sre_tables
+from cogniforge_pipeline.workflow import tables as workflow_tables
 
 CONTRACTS = load_contracts(packaged("contracts"))
 QUERIES = load_queries(packaged("sql"))
@@ -41,6 +42,7 @@ COMPUTED = {
         *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
         *edge_tables.computed(lambda: Path("nowhere")),
         *aiops_tables.computed(),
+        *workflow_tables.computed(),
     )
 }
 BESIDE = {other: table.name for table in COMPUTED.values() for other in table.beside}
