@@ -10,7 +10,9 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from cogniforge_pipeline import sensors
 from cogniforge_pipeline.aiops import assets as aiops_assets
+from cogniforge_pipeline.aiops import cause_tables, decision_tables
 from cogniforge_pipeline.aiops import plots as aiops_plots
+from cogniforge_pipeline.aiops.healing.model import PLAYBOOK_KIND
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
 from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
 from cogniforge_pipeline.data_mesh import assets as mesh_assets
@@ -36,7 +38,7 @@ from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
+KINDS = (SOURCE_KIND, TOPOLOGY_KIND, PLAYBOOK_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
 
 
 def open_home(settings: Settings) -> Home:
@@ -46,7 +48,7 @@ def open_home(settings: Settings) -> Home:
     home = Home(
         settings,
         KINDS,
-        [*sre_tables.computed(), *mesh],
+        [*cause_tables.computed(), *decision_tables.computed(), *sre_tables.computed(), *mesh],
         announcers,
         registration.admit,
         lambda query: column_origins(query, home.contracts, settings.state),
@@ -68,7 +70,7 @@ def build_definitions(home: Home) -> dg.Definitions:
         *mesh_assets.assets(home),
         *filled,
         *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
-        *written_assets(home, (*sre_tables.TOLD, *evolution.TOLD)),
+        *written_assets(home, (*decision_tables.TOLD, *sre_tables.TOLD, *evolution.TOLD)),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}
     made += report_assets.assets(home, tables)

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from cogniforge_pipeline import contracts, publish
+from cogniforge_pipeline.aiops import cause_tables, decision_tables
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.queries import load_queries
@@ -30,7 +31,12 @@ CLOCK = [datetime(2026, 3, 2, tzinfo=UTC)]
 """What the mesh takes for the wall clock: the end of the moment or days that are computed."""
 COMPUTED = {
     table.name: table
-    for table in (*sre_tables.computed(), *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]))
+    for table in (
+        *cause_tables.computed(),
+        *decision_tables.computed(),
+        *sre_tables.computed(),
+        *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
+    )
 }
 TABLES = sorted({*QUERIES, *COMPUTED})
 
@@ -76,8 +82,7 @@ def compute(table: str, given: Mapping[str, list[dict[str, Any]]], params: Mappi
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         for other in CONTRACTS.values():
-            if other.name != table:
-                _fill(con, other, given.get(other.name, []))
+            _fill(con, other, given.get(other.name, []))
         CLOCK[0] = end = values["as_of"] if "as_of" in values else values["day_end"]
         recipe: Recipe = QUERIES[table] if table in QUERIES else COMPUTED[table].recipe(con)
         selects = recipe.selects(con, values.get("day_start", end), end)
