@@ -10,7 +10,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from cogniforge_pipeline import sensors
 from cogniforge_pipeline.aiops import assets as aiops_assets
-from cogniforge_pipeline.aiops import cause_tables, decision_tables
+from cogniforge_pipeline.aiops import cause_plots, cause_tables, decision_tables
 from cogniforge_pipeline.aiops import plots as aiops_plots
 from cogniforge_pipeline.aiops.healing.model import PLAYBOOK_KIND
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
@@ -69,7 +69,7 @@ def build_definitions(home: Home) -> dg.Definitions:
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
         *filled,
-        *sql_assets(home, {**aiops_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
+        *sql_assets(home, {**aiops_plots.PLOTS, **cause_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
         *written_assets(home, (*decision_tables.TOLD, *sre_tables.TOLD, *evolution.TOLD)),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}

@@ -57,6 +57,8 @@ _TYPES = {
     "service": "VARCHAR",
     "metric": "VARCHAR",
     "score": "DOUBLE",
+    "explains": "INTEGER",
+    "symptoms": "INTEGER",
     "unusual": "DOUBLE",
     "reaches_target": "BOOLEAN",
     "path": "VARCHAR[]",
@@ -202,30 +204,31 @@ def _floor(moment: datetime) -> datetime:
 
 
 def _rows(incident: IncidentRow, found: Explained, window: Window, evidence: str) -> list[dict[str, Any]]:
-    target = found.target.series
     common = {
         "incident_id": incident.incident_id,
-        "target_service": target.service,
-        "target_metric": target.metric,
         "graph": found.graph,
         "window_start": window.start,
         "window_end": window.end,
         "notes": list(found.notes),
         "evidence": evidence,
     }
-    return [{**common, **_cause(cause, target.service)} for cause in found.causes]
+    return [{**common, **_cause(cause)} for cause in found.causes]
 
 
-def _cause(cause: RankedCause, target: str) -> dict[str, Any]:
-    shown = cause.evidence
+def _cause(cause: RankedCause) -> dict[str, Any]:
+    shown, target = cause.evidence, cause.target.series
     lead = shown.lead_seconds if shown else None
     return {
         "rank": cause.rank,
         "service": cause.service,
         "score": min(1.0, cause.score),
+        "explains": cause.explains,
+        "symptoms": cause.of,
+        "target_service": target.service,
+        "target_metric": target.metric,
         "metric": shown.metric.removeprefix(f"{cause.service}:") if shown else None,
         "unusual": shown.unusual if shown else None,
-        "reaches_target": shown.reaches_target if shown else cause.service == target,
+        "reaches_target": shown.reaches_target if shown else cause.service == target.service,
         "path": list(shown.path) if shown else [],
         "share_explained": shown.share_explained if shown else None,
         "own_share": shown.own_share if shown else None,

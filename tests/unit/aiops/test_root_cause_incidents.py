@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from cogniforge_pipeline.aiops.root_cause.graph import Graph
-from cogniforge_pipeline.aiops.root_cause.incidents import Change, Explained, Symptom, explain, orient, targets
+from cogniforge_pipeline.aiops.root_cause.incidents import (
+    MOST_TARGETS,
+    Change,
+    Explained,
+    Symptom,
+    explain,
+    orient,
+    targets,
+)
 from cogniforge_pipeline.aiops.root_cause.metrics import Column, Metrics
 from cogniforge_pipeline.aiops.root_cause.rollups import BUCKET, Series, Window, assemble, columns_of, target_of
 
@@ -132,12 +140,15 @@ def test_the_service_at_the_end_of_the_calls_that_slowed_down_first_is_the_cause
     for place, later in ((2, 0), (1, 0), (0, 1)):
         shop.add(place * 10, 4, later)
     found = shop.explain(symptom("stock"), symptom("api"), symptom("web"))
-    assert found.target.series.service == "web" and found.graph == "declared"
+    assert found.graph == "declared"
     assert [cause.rank for cause in found.causes] == list(range(1, len(found.causes) + 1))
     first = found.causes[0]
     assert first.service == "stock" and first.evidence is not None
-    assert first.evidence.path == ("web", "api", "stock")
-    assert first.evidence.lead_points >= 0 and "path web → api → stock" in first.reason
+    assert (first.explains, first.of) == (3, 3) and first.evidence.lead_points >= 0
+    assert first.evidence.path[-1] == "stock" and first.evidence.path[0] == first.target.series.service
+    assert first.reason.startswith("explains 3 of 3 symptoms best; ")
+    (alone,) = shop.explain(symptom("web")).causes[:1]
+    assert alone.evidence is not None and alone.evidence.path == ("web", "api", "stock")
 
 
 def test_traffic_comes_from_the_callers() -> None:
@@ -201,3 +212,22 @@ def test_no_more_causes_than_asked_for() -> None:
     shop = Shop()
     shop.add(0, 4), shop.add(10, 4), shop.add(20, 4), shop.add(30, 4)
     assert len(explain([symptom("web")], shop.series, GRAPH, (), shop.metrics, limit=2).causes) == 2
+
+
+def test_a_small_symptom_of_another_kind_does_not_hide_the_large_one() -> None:
+    shop = Shop()
+    shop.add(21, 3)
+    shop.add(3, 8)
+    found = shop.explain(symptom("stock", 1, score=9.0), symptom("web", 3, score=1.1))
+    assert found.causes[0].service == "stock" and found.causes[0].explains == 1
+    assert next(cause for cause in found.causes if cause.service == "web").explains == 1
+
+
+def test_of_many_symptoms_the_gravest_and_the_largest_are_explained() -> None:
+    shop = Shop()
+    for place in range(4):
+        for what in range(4):
+            shop.add(place * 10 + what, 3)
+    every = [symptom(name, what, score=1 + what) for name in SERVICES for what in range(4)]
+    found = shop.explain(*every)
+    assert found.causes[0].of == MOST_TARGETS

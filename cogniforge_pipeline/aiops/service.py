@@ -1,0 +1,103 @@
+"""The Python API of the domain: telling of measurements, and what was made of them.
+
+Belongs here: one method for each thing that a user does, in the words of the API. Does not: how it is done (the
+`service_*` modules), or what a run computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from cogniforge_pipeline.aiops import service_incidents, service_status
+from cogniforge_pipeline.aiops.collect import Collector
+from cogniforge_pipeline.aiops.healing.model import PLAYBOOK_KIND
+from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
+from cogniforge_pipeline.aiops.service_types import Anomaly, HealingDecision, Incident, RootCause
+from cogniforge_pipeline.aiops.telemetry import TelemetryData
+from cogniforge_pipeline.services import Service, shared
+from cogniforge_pipeline.settings import Settings
+
+
+class AIOpsService(Service):
+    """Works on one home. Whatever a method writes is on disk when it returns; threads and processes may share a home.
+
+    What it gives back are decisions of the newest run, as the tables of the lake hold them; a run reads what was told
+    since. Every method raises LakeError where the lake cannot be read or written, and CogniforgeError for what it is
+    given.
+    """
+
+    kinds = (TOPOLOGY_KIND, PLAYBOOK_KIND)
+
+    @cached_property
+    def _collector(self) -> Collector:
+        return Collector(self.home.settings.landing)
+
+    def collect_telemetry(self, telemetry: TelemetryData | Iterable[TelemetryData]) -> None:
+        """Keeps one measurement or many; the next run ingests each exactly once.
+
+        They are durable when this returns, as lines of a file in `landing/collected`. Many at once are much faster than one
+        by one (20,000 take half a second, one takes some milliseconds). All are looked at before any is kept. Raises
+        TelemetryRefused for one that is not valid, and CogniforgeError when the disk does not take them; telling the
+        same again does no harm, for a point that a series has already is set aside.
+        """
+        self._collector.append([telemetry] if isinstance(telemetry, TelemetryData) else list(telemetry))
+
+    def get_service_health(self, service_name: str) -> dict[str, Any]:
+        """How a service was at the newest run: health_status (healthy, degraded, critical or unknown), active_anomalies (how
+        many series are anomalous), anomaly_ids of the episodes that go on, the worst first, reason, as_of, and the
+        other columns of `aiops.service_health`.
+        """
+        with self.home.lake.explained():
+            return service_status.service_health(self.home.lake.cursor(), service_name)
+
+    def get_active_anomalies(self, service_name: str | None = None) -> tuple[Anomaly, ...]:
+        """The anomalies that go on, the worst first; of one service or of all."""
+        with self.home.lake.explained():
+            return service_incidents.active_anomalies(self.home.lake.cursor(), service_name)
+
+    def analyze_root_cause(self, anomaly_id: str) -> tuple[RootCause, ...]:
+        """The services that may have caused the anomaly's incident, best first, each with its evidence.
+
+        Empty for an anomaly that belongs to no incident, such as one that was expected.
+        """
+        with self.home.lake.explained():
+            return service_incidents.causes_of_anomaly(self.home.lake.cursor(), anomaly_id)
+
+    def get_incidents(self, *, since: datetime | None = None, open_only: bool = False) -> tuple[Incident, ...]:
+        """Incidents with their causes and healing decisions, the newest first; those that began or went on since `since`."""
+        with self.home.lake.explained():
+            return service_incidents.get_incidents(self.home.lake.cursor(), since=since, open_only=open_only)
+
+    def get_healing_decisions(self, incident_id: str | None = None) -> tuple[HealingDecision, ...]:
+        """What playbooks decided, in order of time; for one incident or all."""
+        with self.home.lake.explained():
+            wanted = None if incident_id is None else [incident_id]
+            return service_incidents.healing_decisions(self.home.lake.cursor(), wanted)
+
+    def approve_healing(
+        self, incident_id: str, playbook: str, *, who: str, why: str, at: datetime | None = None
+    ) -> None:
+        """Agrees to the action that a playbook asks for in an incident; the next run decides with it.
+
+        `at` is when (now), in telemetry's time where a home holds data of the past.
+        """
+        service_incidents.approve(self.home, incident_id, playbook, who, why, at)
+
+    def get_aiops_metrics(self) -> dict[str, Any]:
+        """Figures of all services as of the newest run.
+
+        total_anomalies, active_anomalies, resolved_anomalies, expected_anomalies (with maintenance), resolution_rate
+        (resolved of those that are not expected, 1 where there is none), mean_minutes_to_resolution (None without any),
+        total_incidents, open_incidents, healing_actions, healing_precision (share of judged actions that helped, None
+        without any), playbooks (the same for each), services_by_status, services, series, telemetry_points.
+        """
+        with self.home.lake.explained():
+            return service_status.aiops_metrics(self.home.lake.cursor())
+
+
+def get_aiops_service(settings: Settings | None = None) -> AIOpsService:
+    """This process's service for these settings, by default for the home that COGNIFORGE_HOME names; made if absent."""
+    return shared(AIOpsService, settings)
