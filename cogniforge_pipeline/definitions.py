@@ -10,8 +10,10 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from cogniforge_pipeline import sensors
 from cogniforge_pipeline.aiops import assets as aiops_assets
+from cogniforge_pipeline.aiops import forecast_tables
 from cogniforge_pipeline.aiops import plots as aiops_plots
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
+from cogniforge_pipeline.aiops.planning_model import CAPACITY_KIND, FORECASTING_KIND
 from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
 from cogniforge_pipeline.data_mesh import assets as mesh_assets
 from cogniforge_pipeline.data_mesh import evolution, registration
@@ -37,6 +39,7 @@ from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
 KINDS = (SOURCE_KIND, TOPOLOGY_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
+KINDS = (*KINDS, FORECASTING_KIND, CAPACITY_KIND)
 
 
 def open_home(settings: Settings) -> Home:
@@ -46,7 +49,7 @@ def open_home(settings: Settings) -> Home:
     home = Home(
         settings,
         KINDS,
-        [*sre_tables.computed(), *mesh],
+        [*sre_tables.computed(), *forecast_tables.computed(), *mesh],
         announcers,
         registration.admit,
         lambda query: column_origins(query, home.contracts, settings.state),

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from cogniforge_pipeline import contracts, publish
+from cogniforge_pipeline.aiops import forecast_tables
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.queries import load_queries
@@ -30,7 +31,11 @@ CLOCK = [datetime(2026, 3, 2, tzinfo=UTC)]
 """What the mesh takes for the wall clock: the end of the moment or days that are computed."""
 COMPUTED = {
     table.name: table
-    for table in (*sre_tables.computed(), *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]))
+    for table in (
+        *sre_tables.computed(),
+        *forecast_tables.computed(),
+        *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
+    )
 }
 TABLES = sorted({*QUERIES, *COMPUTED})
 
