@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from cogniforge_pipeline import contracts, publish
-from cogniforge_pipeline.aiops import forecast_tables
+from cogniforge_pipeline.aiops import capacity_tables, forecast_tables
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.queries import load_queries
@@ -34,6 +34,7 @@ COMPUTED = {
     for table in (
         *sre_tables.computed(),
         *forecast_tables.computed(),
+        *capacity_tables.computed(),
         *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
     )
 }
@@ -81,8 +82,7 @@ def compute(table: str, given: Mapping[str, list[dict[str, Any]]], params: Mappi
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         for other in CONTRACTS.values():
-            if other.name != table:
-                _fill(con, other, given.get(other.name, []))
+            _fill(con, other, given.get(other.name, []))
         CLOCK[0] = end = values["as_of"] if "as_of" in values else values["day_end"]
         recipe: Recipe = QUERIES[table] if table in QUERIES else COMPUTED[table].recipe(con)
         selects = recipe.selects(con, values.get("day_start", end), end)
