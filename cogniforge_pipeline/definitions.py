@@ -10,10 +10,18 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from cogniforge_pipeline import sensors
 from cogniforge_pipeline.aiops import assets as aiops_assets
-from cogniforge_pipeline.aiops import cause_plots, cause_tables, decision_tables
+from cogniforge_pipeline.aiops import (
+    capacity_tables,
+    cause_plots,
+    cause_tables,
+    decision_tables,
+    forecast_plots,
+    forecast_tables,
+)
 from cogniforge_pipeline.aiops import plots as aiops_plots
 from cogniforge_pipeline.aiops.healing.model import PLAYBOOK_KIND
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
+from cogniforge_pipeline.aiops.planning_model import CAPACITY_KIND, FORECASTING_KIND
 from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
 from cogniforge_pipeline.data_mesh import assets as mesh_assets
 from cogniforge_pipeline.data_mesh import evolution, registration
@@ -38,17 +46,34 @@ from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
 from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (SOURCE_KIND, TOPOLOGY_KIND, PLAYBOOK_KIND, OPENSLO_KIND, BUDGET_POLICY_KIND, CONTEXT_KIND, GOVERNANCE_KIND)
+KINDS = (
+    SOURCE_KIND,
+    TOPOLOGY_KIND,
+    PLAYBOOK_KIND,
+    OPENSLO_KIND,
+    BUDGET_POLICY_KIND,
+    CONTEXT_KIND,
+    GOVERNANCE_KIND,
+    FORECASTING_KIND,
+    CAPACITY_KIND,
+)
 
 
 def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known."""
     mesh = mesh_tables.computed(lambda: home.contracts, lambda: (*home.queries.values(), *home.views.values()))
-    announcers = {**sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
+    announcers = {**capacity_tables.ANNOUNCERS, **sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
     home = Home(
         settings,
         KINDS,
-        [*cause_tables.computed(), *decision_tables.computed(), *sre_tables.computed(), *mesh],
+        [
+            *cause_tables.computed(),
+            *decision_tables.computed(),
+            *forecast_tables.computed(),
+            *capacity_tables.computed(),
+            *sre_tables.computed(),
+            *mesh,
+        ],
         announcers,
         registration.admit,
         lambda query: column_origins(query, home.contracts, settings.state),
@@ -69,7 +94,16 @@ def build_definitions(home: Home) -> dg.Definitions:
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
         *filled,
-        *sql_assets(home, {**aiops_plots.PLOTS, **cause_plots.PLOTS, **sre_plots.PLOTS, **mesh_plots.PLOTS}),
+        *sql_assets(
+            home,
+            {
+                **aiops_plots.PLOTS,
+                **cause_plots.PLOTS,
+                **forecast_plots.PLOTS,
+                **sre_plots.PLOTS,
+                **mesh_plots.PLOTS,
+            },
+        ),
         *written_assets(home, (*decision_tables.TOLD, *sre_tables.TOLD, *evolution.TOLD)),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from cogniforge_pipeline import contracts, publish
-from cogniforge_pipeline.aiops import cause_tables, decision_tables
+from cogniforge_pipeline.aiops import capacity_tables, cause_tables, decision_tables, forecast_tables
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.queries import load_queries
@@ -34,6 +34,8 @@ COMPUTED = {
     for table in (
         *cause_tables.computed(),
         *decision_tables.computed(),
+        *forecast_tables.computed(),
+        *capacity_tables.computed(),
         *sre_tables.computed(),
         *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
     )
