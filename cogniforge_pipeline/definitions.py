@@ -19,6 +19,7 @@ from cogniforge_pipeline.aiops import (
     forecast_tables,
 )
 from cogniforge_pipeline.aiops import plots as aiops_plots
+from cogniforge_pipeline.aiops import tables as aiops_tables
 from cogniforge_pipeline.aiops.healing.model import PLAYBOOK_KIND
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
 from cogniforge_pipeline.aiops.planning_model import CAPACITY_KIND, FORECASTING_KIND
@@ -67,6 +68,7 @@ def open_home(settings: Settings) -> Home:
         settings,
         KINDS,
         [
+            *aiops_tables.computed(),
             *cause_tables.computed(),
             *decision_tables.computed(),
             *forecast_tables.computed(),

@@ -11,6 +11,7 @@ read, and every later entry of an input names the days that it touched.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from graphlib import TopologicalSorter
@@ -19,8 +20,16 @@ from cogniforge_pipeline import publish
 from cogniforge_pipeline.contracts import Contract
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection, Lake
-from cogniforge_pipeline.publish import ATTEMPTS, MATERIALIZATIONS, Circumstances, Mode, Publication, Superseded
-from cogniforge_pipeline.recipes import Recipe
+from cogniforge_pipeline.publish import (
+    ATTEMPTS,
+    MATERIALIZATIONS,
+    Circumstances,
+    Mode,
+    Publication,
+    Staged,
+    Superseded,
+)
+from cogniforge_pipeline.recipes import Beside, Recipe
 from cogniforge_pipeline.sqltext import literal, qualified
 
 CHUNK_DAYS = 31
@@ -69,14 +78,15 @@ def plan_days(
     table: str,
     inputs: Mapping[str, bool],
     *,
-    lookback: int,
+    lookback: int | None,
     code: str,
     request: Request,
     ahead: int = 0,
 ) -> Plan:
     """The days of a fact to compute. `inputs` maps each table to whether it is a fact itself (has days).
 
-    Each day is judged by the entry that made it last, for a run over a few days says nothing of the others.
+    Each day is judged by the entry that made it last, for a run over a few days says nothing of the others. Where a day's
+    rows follow from all days before (`lookback` None), the changed ones before the wanted ones are computed with them.
     """
     entry = publish.last(cursor, table)  # first: whoever publishes after this makes our result superseded
     as_of = request.moment()
@@ -91,6 +101,8 @@ def plan_days(
     else:
         reason = "days that new data touched" if entry["code_version"] == code else "the definition changed"
     chosen = tuple(sorted(day for day in days if request.wants(day)))
+    if lookback is None and chosen:
+        chosen = tuple(sorted({*chosen, *(day for day, is_due in due.items() if is_due and day < chosen[0])}))
     version = int(str(entry["version"])) if entry else 0
     return Plan({name: now.get(name, 0) for name in inputs}, version, chosen, bool(chosen), reason, as_of)
 
@@ -124,10 +136,12 @@ def plan_decision(
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a materialization did: the plan, and the publication unless nothing had to be done."""
+    """What a materialization did: the plan, and the publication unless nothing had to be done. `beside` are those of the
+    tables that were published with it."""
 
     plan: Plan
     publication: Publication | None
+    beside: tuple[Publication, ...] = ()
 
 
 def materialize(
@@ -138,14 +152,15 @@ def materialize(
     *,
     code: str,
     request: Request,
+    beside: Callable[[Connection, Plan], Sequence[tuple[Contract, Beside]]] = lambda *_: (),
 ) -> Outcome:
     """Computes and publishes one table, again from the start when another process published it meanwhile.
 
     `selects` gives the statements whose rows together are the new rows; a table with a partition column has its days
-    replaced, another one as a whole. Raises AuditFailed, LakeError, or Superseded after ATTEMPTS attempts.
+    replaced, another one as a whole. What `beside` gives is published in the same transaction. Raises AuditFailed,
+    LakeError, or Superseded after ATTEMPTS attempts.
     """
     cursor = lake.cursor()
-    mode = Mode.REPLACE_DAYS if contract.partition_column else Mode.REPLACE
     with lake.explained():
         for attempt in range(1, ATTEMPTS + 1):
             plan = make_plan(cursor)
@@ -153,10 +168,20 @@ def materialize(
                 return Outcome(plan, None)
             circumstances = Circumstances(request.run_id, plan.as_of, code, plan.inputs, {contract.name: plan.version})
             try:
-                with publish.stage(
-                    cursor, contract, selects(cursor, plan), mode=mode, run_id=request.run_id, days=plan.days
-                ) as staged:
-                    return Outcome(plan, publish.publish(lake, cursor, [staged], circumstances)[0])
+                with ExitStack() as stack:
+
+                    def stage(
+                        table: Contract, found: Sequence[str], days: Sequence[date], to: ExitStack = stack
+                    ) -> Staged:
+                        mode = Mode.REPLACE_DAYS if table.partition_column else Mode.REPLACE
+                        return to.enter_context(
+                            publish.stage(cursor, table, found, mode=mode, run_id=request.run_id, days=days)
+                        )
+
+                    staged = [stage(contract, selects(cursor, plan), plan.days)]
+                    staged += [stage(other, [rows.select], rows.days) for other, rows in beside(cursor, plan)]
+                    made, *others = publish.publish(lake, cursor, staged, circumstances)
+                    return Outcome(plan, made, tuple(others))
             except Superseded:
                 if attempt == ATTEMPTS:
                     raise
@@ -164,9 +189,15 @@ def materialize(
 
 
 def materialize_recipe(
-    lake: Lake, contract: Contract, recipe: Recipe, has_days: Mapping[str, bool], request: Request
+    lake: Lake,
+    contract: Contract,
+    recipe: Recipe,
+    has_days: Mapping[str, bool],
+    request: Request,
+    contracts: Mapping[str, Contract] | None = None,
 ) -> Outcome:
-    """Materializes a recipe's table; `has_days` says of each of its inputs whether it has days."""
+    """Materializes a recipe's table; `has_days` says of each of its inputs whether it has days, and `contracts` are those of
+    the tables beside it."""
     code = code_version(contract, recipe.digest)
 
     def plan(cursor: Connection) -> Plan:
@@ -184,15 +215,21 @@ def materialize_recipe(
             )
         return plan_decision(cursor, recipe.name, list(has_days), code=code, request=request, timeless=recipe.timeless)
 
-    def selects(cursor: Connection, plan: Plan) -> list[str]:
-        if contract.partition_column:
-            spans = [(publish.midnight(first), publish.midnight(after)) for first, after in chunks(plan.days)]
-        else:
+    def spans(plan: Plan) -> list[tuple[datetime, datetime]]:
+        if not contract.partition_column:
             moment = plan.as_of or datetime.now(UTC)
-            spans = [(moment, moment)]
-        return [select for start, end in spans for select in recipe.selects(cursor, start, end)]
+            return [(moment, moment)]
+        whole = [(plan.days[0], plan.days[-1] + timedelta(1))]
+        parts = whole if recipe.lookback is None else chunks(plan.days)
+        return [(publish.midnight(first), publish.midnight(after)) for first, after in parts]
 
-    return materialize(lake, contract, plan, selects, code=code, request=request)
+    def selects(cursor: Connection, plan: Plan) -> list[str]:
+        return [select for start, end in spans(plan) for select in recipe.selects(cursor, start, end)]
+
+    def beside(cursor: Connection, plan: Plan) -> list[tuple[Contract, Beside]]:
+        return [((contracts or {})[rows.table], rows) for rows in recipe.beside(cursor, plan.days)]
+
+    return materialize(lake, contract, plan, selects, code=code, request=request, beside=beside)
 
 
 def code_version(contract: Contract, digest: str) -> str:
@@ -229,10 +266,15 @@ def fact_spans(home: Home) -> list[tuple[date, date]]:
         reach, ahead = recipe.lookback, recipe.ahead
         plan = plan_days(cursor, recipe.name, inputs, lookback=reach, code=code, request=request, ahead=ahead)
         facts = [name for name, is_fact in inputs.items() if is_fact]
-        touched = {day + timedelta(n) for name in facts for day in due.get(name, ()) for n in range(ahead + 1)}
-        later = {day + timedelta(n) for name in facts for day in due.get(name, ()) for n in range(reach + 1)}
+        new = {day for name in facts for day in due.get(name, ())}
+        touched = {day + timedelta(n) for day in new for n in range(ahead + 1)}
         universe = set(_due(cursor, recipe.name, facts, reach, ahead, code)) | touched
-        due[recipe.name] = set(plan.days) | (later & (universe | {day for days in due.values() for day in days}))
+        universe |= {day for days in due.values() for day in days}
+        if reach is None:
+            later = {day for day in universe if day >= min(new)} if new else set()
+        else:
+            later = {day + timedelta(n) for day in new for n in range(reach + 1)}
+        due[recipe.name] = set(plan.days) | (later & universe)
     return _runs({day for chosen in due.values() for day in chosen})
 
 
@@ -286,18 +328,25 @@ def _rests(cursor: Connection, recipe: Recipe) -> bool:
 
 
 def _due(
-    cursor: Connection, table: str, facts: Sequence[str], lookback: int, ahead: int, code: str
+    cursor: Connection, table: str, facts: Sequence[str], lookback: int | None, ahead: int, code: str
 ) -> dict[date, bool]:
     """Every day that the inputs have (and the `ahead` ones after each), and whether the table's rows of that day are
     older than an input or `code`."""
+    if lookback is None:
+        before = (
+            "SELECT DISTINCT table_name, day, max(version) OVER (PARTITION BY table_name ORDER BY day) FROM touched"
+        )
+        reached = f"FROM ({before}) AS seen (table_name, day, version)"
+    else:
+        reached = (
+            "SELECT table_name, day + n::INTEGER AS day, max(version) AS version "
+            f"FROM touched, range({lookback + 1}) AS later (n) GROUP BY ALL"
+        )
     named = ", ".join(map(literal, facts)) or "NULL"
     rows = cursor.execute(
         "WITH touched AS ("
         f"SELECT table_name, unnest(days) AS day, version FROM {MATERIALIZATIONS} WHERE table_name IN ({named})"
-        "), reached AS ("
-        f"SELECT table_name, day + n::INTEGER AS day, max(version) AS version FROM touched, range({lookback + 1}) AS later (n) "
-        "GROUP BY ALL"
-        "), made AS ("
+        f"), reached AS ({reached}), made AS ("
         "SELECT day, arg_max(inputs, version) AS inputs, arg_max(code_version, version) AS code FROM ("
         f"SELECT unnest(days) AS day, version, inputs, code_version FROM {MATERIALIZATIONS} WHERE table_name = {literal(table)}"
         ") GROUP BY day"

@@ -37,12 +37,13 @@ Step = Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]
 def report(
     context: dg.AssetExecutionContext,
     home: Home,
-    contract: Contract,
+    contracts: Sequence[Contract],
     work: Callable[[], Outcome],
     *,
-    plot: Plot | None = None,
+    plots: Mapping[str, Plot] | None = None,
 ) -> Step:
-    """Runs the work of one step and reports it: a check result for each rule, then the materialization.
+    """Runs the work of one step and reports it for each of its tables, of which the first is the one that it is named after:
+    a check result for each rule, then the materialization.
 
     A broken table rule becomes failed checks, an event and a failed step; nothing was published then.
     """
@@ -53,9 +54,13 @@ def report(
         yield from failed(home, error)
         raise dg.Failure(str(error), allow_retries=False) from error
     except Exception as error:
-        publish.tell(home.lake, Attempt(contract, context.run.run_id, started, datetime.now(UTC), error=error))
+        publish.tell(home.lake, Attempt(contracts[0], context.run.run_id, started, datetime.now(UTC), error=error))
         raise
-    yield from results(context, home, contract, outcome.publication, outcome.plan, plot=plot)
+    made = [outcome.publication, *outcome.beside]
+    published = {publication.table: publication for publication in made if publication}
+    for contract in contracts:
+        plot = (plots or {}).get(contract.name)
+        yield from results(context, home, contract, published.get(contract.name), outcome.plan, plot=plot)
 
 
 def announce_refused(home: Home, refused: Iterable[Refusal]) -> None:

@@ -16,9 +16,9 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,6 +27,7 @@ import duckdb
 from cogniforge_pipeline.contracts.sqlcheck import empty_cursor
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.lake import Connection
+from cogniforge_pipeline.recipes import Beside
 from cogniforge_pipeline.sqltext import literal
 
 PARAMETERS = ("as_of", "day_start", "day_end")
@@ -76,6 +77,9 @@ class Query:
     def selects(self, _: Connection, start: datetime, end: datetime) -> list[str]:
         """The text for the days from `start` to before `end`, or at `end` (see `recipes.Recipe`)."""
         return [self.bind(as_of=end) if "as_of" in self.parameters else self.bind(day_start=start, day_end=end)]
+
+    def beside(self, _: Connection, __: Sequence[date]) -> Sequence[Beside]:
+        return ()
 
 
 def load_query(path: Path) -> Query:

@@ -66,7 +66,7 @@ def _asset(home: Home, source: TableSource, contract: Contract) -> dg.AssetsDefi
             reason = f"{totals.items} new or changed files" if totals.items else "no new or changed file"
             return Outcome(Plan({}, 0, (), published is not None, reason), published)
 
-        for result in outcomes.report(context, home, contract, work):
+        for result in outcomes.report(context, home, (contract,), work):
             if isinstance(result, dg.MaterializeResult):
                 yield from (check for check in _readable(home, source, contract) if check.check_name in own)
             yield result

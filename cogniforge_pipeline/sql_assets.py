@@ -28,28 +28,32 @@ def sql_assets(home: Home, plots: Mapping[str, outcomes.Plot]) -> list[dg.Assets
             place = query.name.replace(".", "/")
             raise QueryInvalid(f"sql/{place}.sql has no contract", f"write contracts/{place}.yaml")
     made: list[Query | Computed] = [*home.queries.values(), *home.computed.values()]
-    return [_asset(home, table, home.contracts[table.name], plots.get(table.name)) for table in made]
+    return [_asset(home, table, home.contracts[table.name], plots) for table in made]
 
 
-def _asset(home: Home, table: Query | Computed, contract: Contract, plot: outcomes.Plot | None) -> dg.AssetsDefinition:
+def _asset(
+    home: Home, table: Query | Computed, contract: Contract, plots: Mapping[str, outcomes.Plot]
+) -> dg.AssetsDefinition:
     by_day = contract.partition_column is not None
     is_query = isinstance(table, Query)
+    beside = [home.contracts[name] for name in (() if isinstance(table, Query) else table.beside)]
 
     @dg.multi_asset(
         name=table.name.replace(".", "__"),
         specs=[
             metadata.spec(
                 home,
-                contract,
+                made,
                 inputs=table.inputs,
                 kinds=("duckdb", "sql") if is_query else ("duckdb", "python"),
                 code_version=code_version(contract, table.digest) if isinstance(table, Query) else None,
                 automation=None if by_day else decide_eagerly(),
                 by_day=by_day,
             )
+            for made in (contract, *beside)
         ],
-        can_subset=True,
-        check_specs=metadata.checks(contract),
+        can_subset=not beside,
+        check_specs=[check for made in (contract, *beside) for check in metadata.checks(made)],
         backfill_policy=dg.BackfillPolicy.single_run() if by_day else None,
     )
     def asset(context: dg.AssetExecutionContext) -> outcomes.Step:
@@ -58,11 +62,12 @@ def _asset(home: Home, table: Query | Computed, contract: Contract, plot: outcom
         def work() -> Outcome:
             home.admit(table.name, wanted.run_id)
             recipe = home.recipe(table.name, home.lake.cursor())
-            outcome = materialize_recipe(home.lake, contract, recipe, home.facts(recipe), wanted)
+            outcome = materialize_recipe(home.lake, contract, recipe, home.facts(recipe), wanted, home.contracts)
             if outcome.publication:
-                home.announce(table.name)
+                for made in (table.name, *(other.table for other in outcome.beside)):
+                    home.announce(made)
             return outcome
 
-        yield from outcomes.report(context, home, contract, work, plot=plot)
+        yield from outcomes.report(context, home, (contract, *beside), work, plots=plots)
 
     return asset

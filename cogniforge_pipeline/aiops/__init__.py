@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cogniforge_pipeline.lazy import exports
 
 if TYPE_CHECKING:
+    from cogniforge_pipeline.aiops.forecast_service import LoadForecast, LoadPoint, ServiceCapacityPlan
     from cogniforge_pipeline.aiops.service import AIOpsService, get_aiops_service
     from cogniforge_pipeline.aiops.service_types import Anomaly, HealingDecision, Incident, RootCause
     from cogniforge_pipeline.aiops.telemetry import MetricType, TelemetryData, TelemetryRefused
@@ -19,8 +20,11 @@ __all__ = [
     "Anomaly",
     "HealingDecision",
     "Incident",
+    "LoadForecast",
+    "LoadPoint",
     "MetricType",
     "RootCause",
+    "ServiceCapacityPlan",
     "TelemetryData",
     "TelemetryRefused",
     "get_aiops_service",
@@ -29,6 +33,7 @@ __all__ = [
 __getattr__, __dir__ = exports(
     __name__,
     {
+        "forecast_service": ("LoadForecast", "LoadPoint", "ServiceCapacityPlan"),
         "service": ("AIOpsService", "get_aiops_service"),
         "service_types": ("Anomaly", "HealingDecision", "Incident", "RootCause"),
         "telemetry": ("MetricType", "TelemetryData", "TelemetryRefused"),

@@ -13,10 +13,12 @@ from typing import Any
 
 from cogniforge_pipeline.aiops import service_incidents, service_status
 from cogniforge_pipeline.aiops.collect import Collector
+from cogniforge_pipeline.aiops.forecast_service import Futures, LoadForecast, ServiceCapacityPlan
 from cogniforge_pipeline.aiops.healing.model import PLAYBOOK_KIND
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
+from cogniforge_pipeline.aiops.planning_model import CAPACITY_KIND, FORECASTING_KIND
 from cogniforge_pipeline.aiops.service_types import Anomaly, HealingDecision, Incident, RootCause
-from cogniforge_pipeline.aiops.telemetry import TelemetryData
+from cogniforge_pipeline.aiops.telemetry import MetricType, TelemetryData
 from cogniforge_pipeline.services import Service, shared
 from cogniforge_pipeline.settings import Settings
 
@@ -29,11 +31,15 @@ class AIOpsService(Service):
     given.
     """
 
-    kinds = (TOPOLOGY_KIND, PLAYBOOK_KIND)
+    kinds = (TOPOLOGY_KIND, PLAYBOOK_KIND, FORECASTING_KIND, CAPACITY_KIND)
 
     @cached_property
     def _collector(self) -> Collector:
         return Collector(self.home.settings.landing)
+
+    @cached_property
+    def _futures(self) -> Futures:
+        return Futures(self.home)
 
     def collect_telemetry(self, telemetry: TelemetryData | Iterable[TelemetryData]) -> None:
         """Keeps one measurement or many; the next run ingests each exactly once.
@@ -44,6 +50,25 @@ class AIOpsService(Service):
         same again does no harm, for a point that a series has already is set aside.
         """
         self._collector.append([telemetry] if isinstance(telemetry, TelemetryData) else list(telemetry))
+
+    def forecast_load(
+        self, service_name: str, metric_type: MetricType | str, hours_ahead: int = 24, *, as_of: datetime | None = None
+    ) -> LoadForecast:
+        """The load expected `hours_ahead` (1 to 72) of the newest telemetry, with 95 % bounds, and all hours until then.
+
+        Counters and deltas are given for each second, in their unit. Raises CogniforgeError where the service has no
+        such series, or none that goes back far enough.
+        """
+        return self._futures.forecast_load(service_name, metric_type, hours_ahead, as_of=as_of)
+
+    def generate_capacity_plan(
+        self, service_name: str, forecast_horizon_hours: int = 72, *, as_of: datetime | None = None
+    ) -> ServiceCapacityPlan:
+        """The units that a service has and needs over so many hours, by its bottleneck, and why.
+
+        Raises CogniforgeError where nothing of the service has a limit.
+        """
+        return self._futures.generate_capacity_plan(service_name, forecast_horizon_hours, as_of=as_of)
 
     def get_service_health(self, service_name: str) -> dict[str, Any]:
         """How a service was at the newest run: health_status (healthy, degraded, critical or unknown), active_anomalies (how

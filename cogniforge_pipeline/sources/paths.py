@@ -10,11 +10,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cogniforge_pipeline.scratch import Scratch
 from cogniforge_pipeline.sources.folder import Found, find_files
 from cogniforge_pipeline.sources.growth import carried_cursor, plan_text, plan_whole, prefix_digest
 from cogniforge_pipeline.sources.model import PathSource
 from cogniforge_pipeline.sources.points import INGESTED, Item, Ledger, Refusal, RefusedItem
-from cogniforge_pipeline.sources.scratch import Scratch
 
 
 class PathReader:

@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from cogniforge_pipeline.scratch import Scratch
 from cogniforge_pipeline.sources.growth import whole_number
 from cogniforge_pipeline.sources.http_api import HttpApi
 from cogniforge_pipeline.sources.model import PrometheusSource
@@ -32,7 +33,6 @@ from cogniforge_pipeline.sources.points import (
     value_problem,
 )
 from cogniforge_pipeline.sources.records import labels_sql
-from cogniforge_pipeline.sources.scratch import Scratch
 from cogniforge_pipeline.sources.semantics import normalise_unit, unit_from_name
 from cogniforge_pipeline.sqltext import literal
 

@@ -29,6 +29,7 @@ import psutil
 from filelock import FileLock
 
 from cogniforge_pipeline import contracts, publish
+from cogniforge_pipeline.aiops import tables as aiops_tables
 from cogniforge_pipeline.data_mesh.projection import EVENTS, project_events
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
@@ -48,6 +49,7 @@ SERVICES = ("api", "web")
 POINTS_PER_FILE = 60 * len(SERVICES)
 ROLLUP, SCORES, HEALTH = "aiops.rollup_5m", "aiops.anomaly_scores", "aiops.service_health"
 TABLES = (SERIES, TELEMETRY, LEDGER, ROLLUP, SCORES, HEALTH)
+BESIDE = tuple(other for table in aiops_tables.computed() for other in table.beside)
 NOBODY = 65534
 PATIENCE = 600
 """Seconds that a machine may take before a test gives it up for hung."""
@@ -80,8 +82,8 @@ def home_at(folder: Path, **environment: str) -> Home:
 
 def _small(settings: Settings) -> Home:
     """A home of the tables that one pass writes: every further one makes each statement slower, and proves no more."""
-    home = Home(settings, (SOURCE_KIND,))
-    written = {*TABLES, MATERIALIZATIONS, publish.QUALITY, EVENTS, REGISTRY}
+    home = Home(settings, (SOURCE_KIND,), aiops_tables.computed())
+    written = {*TABLES, *BESIDE, MATERIALIZATIONS, publish.QUALITY, EVENTS, REGISTRY}
     home.contracts = {name: contract for name, contract in home.contracts.items() if name in written}
     home.queries = {name: query for name, query in home.queries.items() if name in written}
     return home
@@ -102,9 +104,9 @@ def one_pass(home: Home, *, only_changed: bool = True) -> None:
 
 def materialize(home: Home, table: str, *, run_id: str = "test", only_changed: bool = True) -> None:
     """One table made as a run without any tags makes it."""
-    query = home.queries[table]
+    recipe = home.recipe(table, home.lake.cursor())
     request = Request(run_id, home.as_of(), only_changed=only_changed, newest=home.as_of)
-    materialize_recipe(home.lake, home.contracts[table], query, home.facts(query), request)
+    materialize_recipe(home.lake, home.contracts[table], recipe, home.facts(recipe), request, home.contracts)
 
 
 def answers(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:

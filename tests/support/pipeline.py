@@ -65,7 +65,8 @@ class Pipeline:
         self.runs += 1
         recipe = self.home.recipe(table, self.home.lake.cursor())
         request = Request(f"compute-{self.runs}", **asked)
-        return materialize_recipe(self.home.lake, self.home.contracts[table], recipe, self.home.facts(recipe), request)
+        contracts = self.home.contracts
+        return materialize_recipe(self.home.lake, contracts[table], recipe, self.home.facts(recipe), request, contracts)
 
     def facts(self, **asked: Any) -> dict[str, Outcome]:
         """Computes the two facts, one after the other."""

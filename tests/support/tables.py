@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import duckdb
 
 from cogniforge_pipeline import contracts, publish
 from cogniforge_pipeline.aiops import capacity_tables, cause_tables, decision_tables, forecast_tables
+from cogniforge_pipeline.aiops import tables as aiops_tables
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
 from cogniforge_pipeline.queries import load_queries
@@ -32,6 +33,7 @@ CLOCK = [datetime(2026, 3, 2, tzinfo=UTC)]
 COMPUTED = {
     table.name: table
     for table in (
+        *aiops_tables.computed(),
         *cause_tables.computed(),
         *decision_tables.computed(),
         *forecast_tables.computed(),
@@ -40,7 +42,9 @@ COMPUTED = {
         *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
     )
 }
-TABLES = sorted({*QUERIES, *COMPUTED})
+BESIDE = {other: table.name for table in COMPUTED.values() for other in table.beside}
+"""The tables that are published with another one, and that one."""
+TABLES = sorted({*QUERIES, *COMPUTED, *BESIDE})
 
 
 def aware(value: Any) -> Any:
@@ -77,6 +81,12 @@ def _fill(con: duckdb.DuckDBPyConnection, contract: Contract, rows: list[dict[st
         con.execute(f"INSERT INTO {qualified(contract.name)} ({names}) SELECT {values}")
 
 
+def _midnights(values: Mapping[str, datetime]) -> list[datetime]:
+    if "day_start" not in values:
+        return []
+    return [values["day_start"] + timedelta(n) for n in range((values["day_end"] - values["day_start"]).days)]
+
+
 def compute(table: str, given: Mapping[str, list[dict[str, Any]]], params: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The table's rows, ordered by the contract's key, after they passed the contract's audit."""
     contract = CONTRACTS[table]
@@ -86,8 +96,11 @@ def compute(table: str, given: Mapping[str, list[dict[str, Any]]], params: Mappi
         for other in CONTRACTS.values():
             _fill(con, other, given.get(other.name, []))
         CLOCK[0] = end = values["as_of"] if "as_of" in values else values["day_end"]
-        recipe: Recipe = QUERIES[table] if table in QUERIES else COMPUTED[table].recipe(con)
+        recipe: Recipe = QUERIES[table] if table in QUERIES else COMPUTED[BESIDE.get(table, table)].recipe(con)
         selects = recipe.selects(con, values.get("day_start", end), end)
+        if table in BESIDE:
+            days = [day.date() for day in _midnights(values)]
+            selects = [rows.select for rows in recipe.beside(con, days) if rows.table == table]
         columns = ", ".join(f"{ident(column.name)} {column.type}" for column in contract.columns)
         names = ", ".join(ident(column.name) for column in contract.columns)
         con.execute(f"CREATE TABLE result ({columns})")

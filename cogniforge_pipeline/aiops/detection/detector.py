@@ -90,8 +90,8 @@ class Detector:
 
 
 def _empty(shape: tuple[int, ...]) -> Scores:
-    one, two, three, four, five = (np.empty(shape) for _ in range(5))
-    return Scores(one, two, three, four, five, np.empty(shape, np.bool_), np.empty(shape, np.int8))
+    one, two, three, four, five, six = (np.empty(shape) for _ in range(6))
+    return Scores(one, two, three, four, five, six, np.empty(shape, np.bool_), np.empty(shape, np.int8))
 
 
 def _advance(settings: Settings, state: State, seconds: Ints, values: Array) -> Scores:
@@ -141,8 +141,10 @@ def _advance(settings: Settings, state: State, seconds: Ints, values: Array) -> 
     state["tail"][:] = whole[:, -kept:]
     state["count"][:] = count[:, -1]
     state["tick"] += length
-    expected = calibrated.expected + state["reference"][:, None]
-    return Scores(expected, expected - calibrated.width, expected + calibrated.width, score, alert, emitted >= 1, kind)
+    reference = state["reference"][:, None]
+    expected, usual = calibrated.expected + reference, past[0] + reference
+    low, high = expected - calibrated.width, expected + calibrated.width
+    return Scores(expected, low, high, usual, score, alert, emitted >= 1, kind)
 
 
 def _renew(state: State) -> None:

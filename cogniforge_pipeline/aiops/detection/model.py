@@ -78,7 +78,8 @@ class Scores:
     """One array [series, tick] for each output.
 
     `expected`, `lower`, `upper` are in the series' unit, NaN where unknown yet; between the bounds lie about 99.9 % of
-    ordinary points.
+    ordinary points. `usual` is the median of this time of day on the last 8 days: what a change that lasts is measured
+    against, for `expected` follows the last values.
 
     `score` is continuous and never masked, and 1 is the alert line. Of points without change about 1 in 6,000 is an
     alert, on average over the eight sorts of series in the tests with a warm-up of 576 points: none of 41,000 on a daily
@@ -92,6 +93,7 @@ class Scores:
     expected: Array
     lower: Array
     upper: Array
+    usual: Array
     score: Array
     alert: Array
     is_anomaly: Flags

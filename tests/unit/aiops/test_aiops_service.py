@@ -39,6 +39,10 @@ def test_the_documented_example_runs_as_it_is_written(monkeypatch: pytest.Monkey
     aiops.collect_telemetry(telemetry)
     with pytest.raises(CogniforgeError, match="no telemetry of a service 'user-service' was ever ingested"):
         aiops.get_service_health("user-service")
+    with pytest.raises(CogniforgeError, match="user-service has no series of type request_rate"):
+        aiops.forecast_load("user-service", MetricType.REQUEST_RATE, hours_ahead=24)
+    with pytest.raises(CogniforgeError, match="there is no capacity plan for user-service"):
+        aiops.generate_capacity_plan("user-service", forecast_horizon_hours=72)
     aiops_metrics = aiops.get_aiops_metrics()
     assert f"{aiops_metrics['total_anomalies']}: {aiops_metrics['resolution_rate']:.2%}" == "0: 100.00%"
     assert aiops.get_active_anomalies() == () == aiops.get_incidents() == aiops.get_healing_decisions()

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cogniforge_pipeline import increments, publish
+from cogniforge_pipeline.contracts.model import Bounds, Rule
 from cogniforge_pipeline.increments import all_spans, chunks, fact_spans, plan_days
-from cogniforge_pipeline.publish import MATERIALIZATIONS
+from cogniforge_pipeline.publish import MATERIALIZATIONS, AuditFailed
 from tests.support.pipeline import FACTS, HEALTH, Pipeline, Point, at, csv
 
 ROLLUP, SCORES = FACTS
@@ -56,19 +57,44 @@ def test_without_news_nothing_is_computed_or_published(work: Pipeline) -> None:
 def test_a_late_point_touches_its_day_and_those_that_look_back_on_it(work: Pipeline) -> None:
     work.drop("late.csv", csv([(at("2026-03-02 09:00"), "web", "cpu", 5.0)]))
     work.ingest()
-    assert fact_spans(work.home) == [(day(2), day(4))]
+    assert fact_spans(work.home) == [(day(2), day(21))]
     made = work.facts()
     assert made[ROLLUP].plan.days == (day(2), day(3))
-    assert made[SCORES].plan.days == (day(2), day(3))
+    assert made[SCORES].plan.days == (day(2), day(3), day(20))
     assert made[ROLLUP].plan.reason == "days that new data touched"
 
 
-def test_scores_look_back_fourteen_days(work: Pipeline) -> None:
+def test_what_looks_back_on_all_days_is_computed_from_the_first_new_one_on(work: Pipeline) -> None:
     work.drop("late.csv", csv(points(6, 7)))
     work.ingest()
     made = work.facts()
     assert made[ROLLUP].plan.days == (day(6), day(7))
     assert made[SCORES].plan.days == (day(6), day(7), day(20))
+
+
+def test_a_run_over_some_days_first_computes_the_changed_ones_that_they_look_back_on(work: Pipeline) -> None:
+    work.drop("late.csv", csv(points(6, 7, 8)))
+    work.ingest()
+    work.compute(ROLLUP)
+    assert work.compute(SCORES, first=day(7), after=day(8)).plan.days == (day(6), day(7))
+    assert work.compute(SCORES).plan.days == (day(8), day(20))
+
+
+def test_what_is_published_beside_a_table_is_so_in_the_same_snapshot_or_not_at_all(work: Pipeline) -> None:
+    made = work.compute(SCORES, only_changed=False)
+    assert made.publication is not None
+    assert {p.table for p in made.beside} == {"aiops.anomaly_points", "aiops.detector_states"}
+    assert {p.snapshot for p in made.beside} == {made.publication.snapshot}
+    before = [work.rows(table) for table in (SCORES, "aiops.detector_states")]
+    broken = Rule(
+        "empty", "table", "rowCount", (), "ERROR", "consistency", "the table is empty", measure="count(*)",
+        bounds=Bounds("mustBe", -1),
+    )  # fmt: skip
+    contract = work.home.contracts["aiops.detector_states"]
+    work.home.contracts["aiops.detector_states"] = replace(contract, rules=(*contract.rules, broken))
+    with pytest.raises(AuditFailed, match="detector_states breaks its contract"):
+        work.compute(SCORES, only_changed=False)
+    assert [work.rows(table) for table in (SCORES, "aiops.detector_states")] == before
 
 
 def test_the_span_covers_what_a_fact_of_facts_will_have_to_do(work: Pipeline) -> None:
@@ -122,7 +148,7 @@ def test_all_days_that_facts_ever_had_are_known(work: Pipeline, tmp_path: Path) 
 def test_a_single_point_of_years_ago_does_not_make_a_run_of_years(work: Pipeline) -> None:
     work.drop("late.csv", csv([(at("2005-07-01 10:00"), "web", "cpu", 1.0), *points(6)]))
     work.ingest()
-    assert fact_spans(work.home) == [(date(2005, 7, 1), date(2005, 7, 2)), (day(6), day(21))]
+    assert fact_spans(work.home) == [(date(2005, 7, 1), date(2005, 7, 2)), (day(1), day(21))]
     work.facts()
     assert all_spans(work.home) == [(date(2005, 7, 1), date(2005, 7, 2)), (day(1), day(21))]
 

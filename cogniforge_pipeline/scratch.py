@@ -1,4 +1,4 @@
-"""A folder for what a reader lays out on disk, removed when it is no longer needed.
+"""A folder for what is laid out on disk for a while, removed when it is no longer needed.
 
 Belongs here: its life. Does not: what lies in it.
 """
