@@ -31,7 +31,15 @@ from cogniforge_pipeline.aiops.cause_inputs import (
     typed_rows,
 )
 from cogniforge_pipeline.aiops.root_cause.graph import Graph
-from cogniforge_pipeline.aiops.root_cause.incidents import RECENT, Change, Explained, RankedCause, Symptom, explain
+from cogniforge_pipeline.aiops.root_cause.incidents import (
+    DETECTED_LATE,
+    RECENT,
+    Change,
+    Explained,
+    RankedCause,
+    Symptom,
+    explain,
+)
 from cogniforge_pipeline.aiops.root_cause.metrics import Metrics
 from cogniforge_pipeline.aiops.root_cause.rollups import BUCKET, DAY, DAYS, FEWEST_DAYS, Series, Window, assemble
 from cogniforge_pipeline.lake import Connection
@@ -141,7 +149,8 @@ class _Lake:
     def evidence(self, incident: IncidentRow) -> str:
         """The digest of all that a ranking of the incident is made from."""
         window = self.window(incident)
-        days = (window.first.date() + DAY * n for n in range((window.end - window.first) // DAY + 2))
+        span = (window.end - timedelta(microseconds=1)).date() - window.first.date()
+        days = (window.first.date() + DAY * n for n in range(span.days + 1))
         versions = [self.versions.get(day) for day in days]
         parts = (VERSION, incident, window, versions, self.topology, self._recent(incident), len(self.series))
         return sha256(repr(parts).encode()).hexdigest()[:16]
@@ -166,7 +175,7 @@ class _Lake:
 
     def _recent(self, incident: IncidentRow) -> list[ChangeRow]:
         begins = incident.started_at
-        return [one for one in self.changes if begins - RECENT <= one.changed_at <= begins + RECENT]
+        return [one for one in self.changes if begins - RECENT <= one.changed_at <= begins + DETECTED_LATE]
 
     def _involved(self, services: set[str]) -> list[Series]:
         """The series of these services and of all that they depend on or that depend on them; without a topology all."""

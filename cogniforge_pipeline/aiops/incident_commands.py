@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 out = Console()
 
+_SHOWN = 5
 _COLOURS = {"critical": "bold red", "warning": "yellow", "info": "blue"}
 _STATES = {"act": "green", "await_approval": "yellow", "blocked": "dim", "superseded": "dim"}
 
@@ -74,7 +75,10 @@ def _show(incident: Incident) -> None:
     if others := incident.causes[1:3]:
         _line("[dim]then " + ", ".join(f"{escape(cause.service)} {cause.score:.2f}" for cause in others) + "[/]")
     newest = {decision.playbook: decision for decision in incident.decisions}
-    for decision in newest.values():
+    told = [one for one in incident.decisions if one.state == "act" or newest[one.playbook] is one]
+    if len(told) > _SHOWN:
+        _line(f"[dim]{len(told) - _SHOWN} earlier decisions[/]")
+    for decision in told[-_SHOWN:]:
         _line(_decided(decision))
     out.print()
 

@@ -20,7 +20,7 @@ from cogniforge_pipeline.errors import CogniforgeError
 
 RECENT = timedelta(hours=24)
 """A change that is older when the incident begins is no candidate."""
-_DETECTED_LATE = timedelta(minutes=15)
+DETECTED_LATE = timedelta(minutes=15)
 """An episode's start may be known so much too early, so a change may come after it."""
 _CHANGED = 0.5
 """What a change at the very start adds at most, as a share of what is missing to certainty."""
@@ -139,7 +139,7 @@ def explain(
     symptoms.
     """
     began = min(symptom.started_at for symptom in symptoms)
-    recent = [change for change in changes if began - RECENT <= change.at <= began + _DETECTED_LATE]
+    recent = [change for change in changes if began - RECENT <= change.at <= began + DETECTED_LATE]
     ordered = targets(symptoms, graph)
     notes: list[str] = []
     found = list(_explained(ordered, series, graph, metrics, notes))

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from cogniforge_pipeline.aiops.healing_announcements import healing_events
 from cogniforge_pipeline.aiops.service import AIOpsService
 from cogniforge_pipeline.errors import CogniforgeError
-from tests.support.aiops_rows import HOUR, judged_home
+from tests.support.aiops_rows import HOUR, decision, judged_home, put
 from tests.support.sre_service import NOON
 from tests.support.telemetry import measured
 
@@ -116,3 +117,27 @@ def test_an_approval_is_kept_and_names_an_incident(aiops: AIOpsService) -> None:
         aiops.approve_healing("i9", "restart", who="ada", why="why")
     with pytest.raises(CogniforgeError, match="an approval says who"):
         aiops.approve_healing("i2", "restart", who=" ", why="why")
+
+
+def test_actions_and_requests_for_approval_are_told_as_events_while_they_can_be_taken(aiops: AIOpsService) -> None:
+    put(
+        aiops,
+        "aiops.healing_decisions",
+        [
+            decision("i1", "act", "pending"),
+            decision("i2", "await_approval", None, 1),
+            decision("i3", "blocked", None),
+            {**decision("i4", "act", "cleared"), "as_of": NOON + HOUR},
+        ],
+    )
+    told = healing_events(aiops.home.lake.cursor())
+    assert [(one.type, one.subject, one.id) for one in told] == [
+        ("healing.action.decided", "db", "i1:restart:2026-03-04T12:00:00+00:00"),
+        ("healing.approval.requested", "db", "i2:restart:2026-03-04T13:00:00+00:00"),
+    ]
+    assert told[0].data == {
+        "incident_id": "i1", "playbook": "restart", "action": "restart", "workflow": None, "target": "db", "service": "web",
+        "metric": "latency", "parameters": {}, "reasons": ["for"], "verify_by": "2026-03-04T13:00:00+00:00",
+    }  # fmt: skip
+    aiops.home.events.publish_many(told)
+    aiops.home.events.publish_many(told)

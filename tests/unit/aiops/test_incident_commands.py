@@ -42,6 +42,7 @@ def test_incidents_are_told_with_their_first_cause_and_decisions_the_newest_last
         "● critical title of i2",
         "2026-03-04 17:00 to open UTC, i2",
         "cause web 0.90: because",
+        "04 Mar 12:00 restart: act restart db, not cleared",
         "04 Mar 13:00 restart: blocked restart db",
     ]
 
