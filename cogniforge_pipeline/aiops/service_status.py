@@ -43,19 +43,20 @@ def aiops_metrics(cursor: Connection) -> dict[str, Any]:
     """Figures of all services: see `AIOpsService.get_aiops_metrics`."""
     (anomalies,) = named_rows(
         cursor,
-        "SELECT count(*) AS total_anomalies, count_if(status = 'open') AS active_anomalies, "
-        "count_if(status = 'closed') AS resolved_anomalies, "
-        "count_if(status IN ('expected', 'maintenance')) AS expected_anomalies, "
-        "count_if(status = 'closed') / nullif(count_if(status IN ('open', 'closed')), 0) AS resolution_rate, "
+        "SELECT count(*) AS total_anomalies, count(*) FILTER (status = 'open') AS active_anomalies, "
+        "count(*) FILTER (status = 'closed') AS resolved_anomalies, "
+        "count(*) FILTER (status IN ('expected', 'maintenance')) AS expected_anomalies, "
+        "count(*) FILTER (status = 'closed') / nullif(count(*) FILTER (status IN ('open', 'closed')), 0) AS resolution_rate, "
         "avg(epoch(ended_at - started_at) / 60) FILTER (status = 'closed') AS mean_minutes_to_resolution "
         f"FROM {ANOMALIES}",
     )
     (incidents,) = named_rows(
-        cursor, f"SELECT count(*) AS total_incidents, count_if(ended_at IS NULL) AS open_incidents FROM {INCIDENTS}"
+        cursor,
+        f"SELECT count(*) AS total_incidents, count(*) FILTER (ended_at IS NULL) AS open_incidents FROM {INCIDENTS}",
     )
     acted = (
-        "SELECT playbook, count(*) AS actions, count_if(outcome IN ('cleared', 'relapsed', 'not_cleared')) AS judged, "
-        f"count_if(outcome = 'cleared') AS cleared FROM {DECISIONS} WHERE state = 'act' GROUP BY playbook"
+        "SELECT playbook, count(*) AS actions, count(*) FILTER (outcome IN ('cleared', 'relapsed', 'not_cleared')) AS judged, "
+        f"count(*) FILTER (outcome = 'cleared') AS cleared FROM {DECISIONS} WHERE state = 'act' GROUP BY playbook"
     )
     playbooks = named_rows(
         cursor, f"SELECT *, cleared / nullif(judged, 0) AS precision FROM ({acted}) ORDER BY playbook"

@@ -46,6 +46,7 @@ def test_the_documented_example_runs_as_it_is_written(monkeypatch: pytest.Monkey
         aiops.generate_capacity_plan("user-service", forecast_horizon_hours=72)
     aiops_metrics = aiops.get_aiops_metrics()
     assert f"{aiops_metrics['total_anomalies']}: {aiops_metrics['resolution_rate']:.2%}" == "0: 100.00%"
+    assert aiops_metrics["active_anomalies"] == 0 == aiops_metrics["open_incidents"] == aiops_metrics["healing_actions"]
     assert aiops.get_active_anomalies() == () == aiops.get_incidents() == aiops.get_healing_decisions()
 
 
