@@ -9,17 +9,18 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from cogniforge_pipeline import sensors
+from cogniforge_pipeline.aiops import announcements as aiops_announcements
 from cogniforge_pipeline.aiops import assets as aiops_assets
 from cogniforge_pipeline.aiops import (
     capacity_tables,
     cause_plots,
-    cause_tables,
     decision_tables,
     forecast_plots,
-    forecast_tables,
+    healing_announcements,
 )
 from cogniforge_pipeline.aiops import plots as aiops_plots
 from cogniforge_pipeline.aiops import tables as aiops_tables
+from cogniforge_pipeline.aiops.expectations import EXPECTATION_KIND
 from cogniforge_pipeline.aiops.healing.model import PLAYBOOK_KIND
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
 from cogniforge_pipeline.aiops.planning_model import CAPACITY_KIND, FORECASTING_KIND
@@ -50,6 +51,7 @@ from cogniforge_pipeline.written_assets import written_assets
 KINDS = (
     SOURCE_KIND,
     TOPOLOGY_KIND,
+    EXPECTATION_KIND,
     PLAYBOOK_KIND,
     OPENSLO_KIND,
     BUDGET_POLICY_KIND,
@@ -63,16 +65,18 @@ KINDS = (
 def open_home(settings: Settings) -> Home:
     """The home of these settings, with every kind of declaration known."""
     mesh = mesh_tables.computed(lambda: home.contracts, lambda: (*home.queries.values(), *home.views.values()))
-    announcers = {**capacity_tables.ANNOUNCERS, **sre_announcements.ANNOUNCERS, **mesh_announcements.ANNOUNCERS}
+    announcers = {
+        **aiops_announcements.ANNOUNCERS,
+        **healing_announcements.ANNOUNCERS,
+        **capacity_tables.ANNOUNCERS,
+        **sre_announcements.ANNOUNCERS,
+        **mesh_announcements.ANNOUNCERS,
+    }
     home = Home(
         settings,
         KINDS,
         [
             *aiops_tables.computed(),
-            *cause_tables.computed(),
-            *decision_tables.computed(),
-            *forecast_tables.computed(),
-            *capacity_tables.computed(),
             *sre_tables.computed(),
             *mesh,
         ],

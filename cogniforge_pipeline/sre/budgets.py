@@ -20,9 +20,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from cogniforge_pipeline.maintenance import utc
 from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.objectives import Objective
-from cogniforge_pipeline.sre.windows import Window, periods_between, utc, window_at
+from cogniforge_pipeline.sre.windows import Window, periods_between, window_at
 
 INCIDENT_RATE = 6.0
 """The factor of the slower page at 30 days: 5 % of the budget in 6 hours."""

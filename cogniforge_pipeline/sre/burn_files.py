@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.maintenance import utc
 from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.budgets import error_budgets_sql
 from cogniforge_pipeline.sre.burn_alerts import CHANCE, alert_episodes_sql, alert_minutes_sql, rule_windows
@@ -25,7 +26,7 @@ from cogniforge_pipeline.sre.objectives import Objective, Ratio, Raw, RecordedRo
 from cogniforge_pipeline.sre.selectors import Selector
 from cogniforge_pipeline.sre.sli import minute_counts_sql
 from cogniforge_pipeline.sre.slo_files import read_objectives
-from cogniforge_pipeline.sre.windows import utc, window_at
+from cogniforge_pipeline.sre.windows import window_at
 
 _MINUTE = timedelta(minutes=1)
 Row = dict[str, Any]

@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from cogniforge_pipeline.maintenance import utc
 from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.objectives import Objective
-from cogniforge_pipeline.sre.windows import utc
 
 WINDOWS: Mapping[str, timedelta] = {
     "5m": timedelta(minutes=5),

@@ -22,7 +22,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Literal
 
-from cogniforge_pipeline.sre.maintenance import Maintenance
+from cogniforge_pipeline.maintenance import Maintenance
 from cogniforge_pipeline.sre.metric_sources import RecordedMeasure
 from cogniforge_pipeline.sre.openslo import Method
 from cogniforge_pipeline.sre.openslo_common import Comparison, decimal_of

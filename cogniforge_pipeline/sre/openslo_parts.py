@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from cogniforge_pipeline.declarations import DeclarationModel
+from cogniforge_pipeline.maintenance import parse_maintenance, zone_info
 from cogniforge_pipeline.sre.indicators import InlineIndicator
-from cogniforge_pipeline.sre.maintenance import parse_maintenance
 from cogniforge_pipeline.sre.openslo_common import (
     PREFIX,
     Comparison,
@@ -26,7 +26,7 @@ from cogniforge_pipeline.sre.openslo_common import (
     Shorthand,
     checked,
 )
-from cogniforge_pipeline.sre.windows import Window, zone_info
+from cogniforge_pipeline.sre.windows import Window
 
 
 class Annotations(DeclarationModel):

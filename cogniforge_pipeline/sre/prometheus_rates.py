@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from cogniforge_pipeline.maintenance import utc
 from cogniforge_pipeline.sqltext import literal
 from cogniforge_pipeline.sre.burn_rate import WINDOWS, budgets
 from cogniforge_pipeline.sre.objectives import Objective, Ratio
 from cogniforge_pipeline.sre.sli_samples import chosen_sql
-from cogniforge_pipeline.sre.windows import utc
 
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -15,6 +15,7 @@ from typing import Any
 from cogniforge_pipeline.declarations import Declaration, DeclarationsInvalid, Problem, declare
 from cogniforge_pipeline.declarations.model import API
 from cogniforge_pipeline.declarations.validate import did_you_mean
+from cogniforge_pipeline.maintenance import parse_maintenance
 from cogniforge_pipeline.sre.alert_policies import (
     AnyPolicy,
     Condition,
@@ -24,7 +25,6 @@ from cogniforge_pipeline.sre.alert_policies import (
     Policy,
 )
 from cogniforge_pipeline.sre.indicators import Indicator, RatioMetric
-from cogniforge_pipeline.sre.maintenance import parse_maintenance
 from cogniforge_pipeline.sre.metric_sources import (
     ForeignSource,
     MetricSource,

@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from cogniforge_pipeline.maintenance import maintenance_between, utc
 from cogniforge_pipeline.sqltext import literal
-from cogniforge_pipeline.sre.maintenance import maintenance_between
 from cogniforge_pipeline.sre.objectives import Objective, Ratio, Raw, RecordedRows, SqlQuery, Threshold
 from cogniforge_pipeline.sre.sli_samples import (
     GAP_TYPE,
@@ -26,7 +26,6 @@ from cogniforge_pipeline.sre.sli_samples import (
     recorded_sql,
     threshold_sql,
 )
-from cogniforge_pipeline.sre.windows import utc
 
 REACH = timedelta(days=1)
 """How far before the first minute samples are looked for, unless told otherwise."""

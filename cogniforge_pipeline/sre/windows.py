@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
-from zoneinfo import ZoneInfo
+
+from cogniforge_pipeline.maintenance import Span, utc, zone_info
 
 Unit = Literal["m", "h", "d", "w", "M", "Q", "Y"]
-Span = tuple[datetime, datetime]
 
 _SECONDS = {
     "m": 60,
@@ -112,7 +112,7 @@ class Window:
         """
         assert self.start is not None
         steps = index * self.count
-        zone = ZoneInfo(self.zone)
+        zone = zone_info(self.zone)
         if self.unit in ("m", "h"):
             return self.start.replace(tzinfo=zone).astimezone(UTC) + steps * timedelta(seconds=_SECONDS[self.unit])
         if self.unit in ("d", "w"):
@@ -124,7 +124,7 @@ class Window:
     def _index(self, moment: datetime) -> int:
         """The period that holds `moment`: the last one that starts before it."""
         assert self.start is not None
-        local = moment.astimezone(ZoneInfo(self.zone)).replace(tzinfo=None)
+        local = moment.astimezone(zone_info(self.zone)).replace(tzinfo=None)
         if self.unit in _MONTHS:
             months = 12 * (local.year - self.start.year) + local.month - self.start.month
             index = months // (_MONTHS[self.unit] * self.count)
@@ -143,14 +143,6 @@ def parse_shorthand(text: str) -> tuple[int, Unit]:
         raise ValueError(f"expected a duration such as 5m, 12h, 30d, 4w, 1M, 1Q or 1Y, got {text!r}")
     unit: Unit = next(unit for unit in get_args(Unit) if unit == text[-1])
     return int(text[:-1]), unit
-
-
-def zone_info(name: str) -> ZoneInfo:
-    """An IANA time zone. Raises ValueError."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"expected an IANA time zone such as Europe/Berlin, got {name!r}") from error
 
 
 def window_at(window: Window, as_of: datetime) -> Span:
@@ -204,13 +196,6 @@ def fires(
         return None
     limit = factor * budget
     return Fraction(bad) * limit.denominator > Fraction(total) * limit.numerator
-
-
-def utc(moment: datetime) -> datetime:
-    """The moment in UTC. Raises ValueError for a time without a zone."""
-    if moment.tzinfo is None:
-        raise ValueError(f"expected a time with a time zone, got {moment}")
-    return moment.astimezone(UTC)
 
 
 _TICK = timedelta(microseconds=1)

@@ -33,8 +33,13 @@ def scores(buckets: Rows, first: date, after: date) -> Rows:
     return compute("aiops.anomaly_scores", given, {"day_start": first, "day_end": after})
 
 
-def health(buckets: Rows, judged: Rows, as_of: datetime) -> Rows:
-    given = {"aiops.series": SERIES, "aiops.rollup_5m": buckets, "aiops.anomaly_scores": judged}
+def anomalies(points: Rows, as_of: datetime) -> Rows:
+    given = {"aiops.series": SERIES, "aiops.anomaly_points": points}
+    return compute("aiops.anomalies", given, {"as_of": as_of})
+
+
+def health(buckets: Rows, told: Rows, as_of: datetime) -> Rows:
+    given = {"aiops.series": SERIES, "aiops.rollup_5m": buckets, "aiops.anomalies": told}
     return compute("aiops.service_health", given, {"as_of": as_of})
 
 
@@ -83,18 +88,20 @@ def test_a_counters_increases_add_up_to_its_increase_over_all_time_however_days_
 
 @st.composite
 def gauge_buckets(draw: st.DrawFn) -> Rows:
-    """Buckets of both series at a few times of day over six days, some of them missing."""
+    """Buckets of both series at a few times of day over six days, some missing; the first day shows that they are 5 minutes
+    apart."""
     slots = [MIDNIGHT + timedelta(days=day, minutes=5 * slot) for day in range(6) for slot in range(9)]
     return [
         {"series_id": series, "ts": slot, "mean": float(value), "increase": float(value)}
         for series in (1, 2)
         for slot in slots
-        if (value := draw(st.one_of(st.none(), st.integers(0, 5)))) is not None
+        if (value := draw(st.integers(0, 5) if slot in slots[:3] else st.one_of(st.none(), st.integers(0, 5))))
+        is not None
     ]
 
 
 @few
-@given(buckets=gauge_buckets(), cut=st.integers(0, 53))
+@given(buckets=gauge_buckets(), cut=st.integers(2, 53))
 def test_a_score_never_depends_on_what_comes_after_it(buckets: Rows, cut: int) -> None:
     moment = MIDNIGHT + timedelta(days=cut // 9, minutes=5 * (cut % 9))
     after = FIRST + timedelta(6)
@@ -116,19 +123,36 @@ def test_scores_of_days_computed_alone_equal_those_computed_together(buckets: Ro
 
 @few
 @given(
-    values=st.lists(st.one_of(st.none(), st.integers(0, 30)), min_size=60, max_size=60),
+    scores=st.lists(st.one_of(st.none(), st.floats(1, 5)), min_size=36, max_size=36),
     minute=st.integers(1, 179),
 )
-def test_health_asked_later_is_what_it_was_at_the_time(values: list[int | None], minute: int) -> None:
-    telemetry = [
-        {"ts": MIDNIGHT + timedelta(minutes=3 * n), "series_id": 1 + n % 2, "value": float(value)}
-        for n, value in enumerate(values)
-        if value is not None
+def test_anomalies_and_health_asked_later_are_what_they_were_at_the_time(
+    scores: list[float | None], minute: int
+) -> None:
+    slots = [MIDNIGHT + timedelta(minutes=5 * n) for n in range(36)]
+    points = [
+        {
+            "series_id": 1,
+            "ts": ts,
+            "seconds": 300,
+            "known_days": 9,
+            "value": 3.0,
+            "usual": 1.0,
+            "score": score,
+            "kind": "spike",
+        }
+        | {"is_anomaly": score > 2}
+        for ts, score in zip(slots, scores, strict=True)
+        if score is not None
     ]
     as_of = MIDNIGHT + timedelta(minutes=minute)
 
-    def asked(points: Rows) -> Rows:
-        buckets = rollup(points, FIRST, FIRST + timedelta(1))
-        return health(buckets, scores(buckets, FIRST, FIRST + timedelta(1)), as_of)
+    def asked(until: datetime) -> tuple[Rows, Rows]:
+        buckets = [{"series_id": 1, "ts": ts} for ts in slots if ts < until]
+        told = anomalies([point for point in points if point["ts"] < until], as_of)
+        return told, health(buckets, told, as_of)
 
-    assert asked(telemetry) == asked([point for point in telemetry if point["ts"] <= as_of])
+    assert asked(MIDNIGHT + timedelta(days=1)) == asked(as_of)
+    before = [row for row in anomalies(points, as_of) if row["status"] == "closed"]
+    later = {row["anomaly_id"]: row for row in anomalies(points, as_of + timedelta(hours=3))}
+    assert [later[row["anomaly_id"]] for row in before] == before

@@ -5,6 +5,7 @@ Belongs here: the one harness. A file is a list of cases:
     - name: what a reader of the table would say
       params: {day_start: 2026-03-01, day_end: 2026-03-02}     # and as_of, as the query uses them; times are UTC
       slos: [{apiVersion: openslo/v1, …}]                      # what is declared, for tables of SLOs
+      declares: {topology: [{services: […]}]}                  # what else is declared, by kind
       given: {aiops.telemetry: [{ts: 2026-03-01T00:00:00Z, series_id: 1, value: 2}]}   # what is left out is NULL
       expect: [{ts: 2026-03-01T00:00:00Z, mean: 2}]            # all rows by the contract's key; other columns are free
       approx: 1e-9                                             # relative error of numbers; 0 unless given
@@ -20,7 +21,7 @@ import pytest
 import yaml
 
 from cogniforge_pipeline.registry import REGISTRY
-from tests.support.tables import CONTRACTS, TABLES, aware, compute, declared
+from tests.support.tables import CONTRACTS, TABLES, aware, compute, declared, others_declared
 
 FOLDER = Path(__file__).parent
 LEAST_CASES = 3
@@ -37,8 +38,9 @@ def _cases() -> list[Any]:
 
 @pytest.mark.parametrize("table, case", _cases())
 def test_a_table_has_the_rows_that_its_cases_expect(table: str, case: dict[str, Any]) -> None:
-    assert case.keys() <= {"name", "params", "slos", "given", "expect", "approx"}
-    given = {REGISTRY: declared(*case.get("slos", [])), **case.get("given", {})}
+    assert case.keys() <= {"name", "params", "slos", "declares", "given", "expect", "approx"}
+    registry = declared(*case.get("slos", [])) + others_declared(case.get("declares", {}))
+    given = {REGISTRY: registry, **case.get("given", {})}
     rows = compute(table, given, case.get("params", {}))
     expected = [{name: aware(value) for name, value in row.items()} for row in case["expect"]]
     if tolerance := float(case.get("approx", 0)):

@@ -14,7 +14,6 @@ from typing import Any
 import duckdb
 
 from cogniforge_pipeline import contracts, publish
-from cogniforge_pipeline.aiops import capacity_tables, cause_tables, decision_tables, forecast_tables
 from cogniforge_pipeline.aiops import tables as aiops_tables
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
@@ -34,10 +33,6 @@ COMPUTED = {
     table.name: table
     for table in (
         *aiops_tables.computed(),
-        *cause_tables.computed(),
-        *decision_tables.computed(),
-        *forecast_tables.computed(),
-        *capacity_tables.computed(),
         *sre_tables.computed(),
         *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
     )
@@ -68,6 +63,15 @@ def declared(*documents: Mapping[str, Any]) -> list[dict[str, Any]]:
             "spec": json.dumps(document),
         }
         for document in documents
+    ]
+
+
+def others_declared(documents: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows of the registry that hold documents of other kinds, by kind."""
+    return [
+        {"kind": kind, "name": document.get("name", kind), "version": 1, "origin": "api", "spec": json.dumps(document)}
+        for kind, several in documents.items()
+        for document in several
     ]
 
 

@@ -34,6 +34,7 @@ def test_all_of_nab_is_ingested_scored_and_judged_as_at_its_own_time(
     pipeline.ingest()
     pipeline.facts()
     newest = pipeline.home.as_of()
+    pipeline.compute("aiops.anomalies", as_of=newest)
     pipeline.compute(HEALTH, as_of=newest)
     took = time.perf_counter() - started
     cursor = pipeline.home.lake.cursor()
@@ -50,7 +51,18 @@ def test_all_of_nab_is_ingested_scored_and_judged_as_at_its_own_time(
         (["unique_series_id_ts"], REPEATED)
     ]
     assert one("SELECT sum(count) FROM aiops.rollup_5m") == POINTS - REPEATED
-    assert one("SELECT count(*) FROM aiops.anomaly_scores") == one("SELECT count(*) FROM aiops.rollup_5m")
+    judged = (
+        "SELECT series_id, ts, lead(ts) OVER (PARTITION BY series_id ORDER BY ts) AS later FROM aiops.anomaly_scores"
+    )
+    assert (
+        one(
+            f"SELECT count(*) FROM aiops.rollup_5m AS r WHERE NOT EXISTS (FROM ({judged}) AS s WHERE s.series_id = r.series_id "
+            "AND s.ts <= r.ts AND r.ts < coalesce(s.later, s.ts + INTERVAL 6 HOUR))"
+        )
+        == 0
+    )
+    assert one("SELECT count(*) FROM aiops.anomaly_scores WHERE is_anomaly") > 58
+    assert one("SELECT count(DISTINCT anomaly_id) FROM aiops.anomalies") == one("SELECT count(*) FROM aiops.anomalies")
     assert newest == one("SELECT max(ts) FROM aiops.telemetry")
     assert newest.year == 2015
     assert pipeline.rows(HEALTH, "DISTINCT as_of") == [(newest,)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogniforge_pipeline.sre.maintenance import maintenance_between, parse_maintenance
+from cogniforge_pipeline.maintenance import maintenance_between, parse_maintenance
 
 TEXTS = [
     "2024-05-01T02:00:00Z/2024-05-01T04:00:00Z",

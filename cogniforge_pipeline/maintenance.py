@@ -1,6 +1,6 @@
-"""Planned maintenance: times whose events do not count against an objective.
+"""Planned times, such as maintenance: what happens in them is not judged as usual.
 
-Belongs here: the text a user writes for such times, and the times themselves. Does not: leaving out rows.
+Belongs here: the text a user writes for such times, and the times themselves, for all domains. Does not: leaving out rows.
 
 A text holds one or more entries parted by `;`:
 
@@ -15,8 +15,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
-from cogniforge_pipeline.sre.windows import Span, utc, zone_info
+Span = tuple[datetime, datetime]
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _REPEATED = re.compile(r"(?P<days>\S+)\s+(?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)(?:\s+(?P<zone>\S+))?")
@@ -123,3 +124,18 @@ def _weekdays(text: str) -> Iterator[int]:
 
 def _moment(day: date, clock: time, zone: str) -> datetime:
     return datetime.combine(day, clock, zone_info(zone)).astimezone(UTC)
+
+
+def zone_info(name: str) -> ZoneInfo:
+    """An IANA time zone. Raises ValueError."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"expected an IANA time zone such as Europe/Berlin, got {name!r}") from error
+
+
+def utc(moment: datetime) -> datetime:
+    """The moment in UTC. Raises ValueError for a time without a zone."""
+    if moment.tzinfo is None:
+        raise ValueError(f"expected a time with a time zone, got {moment}")
+    return moment.astimezone(UTC)
