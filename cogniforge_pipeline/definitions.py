@@ -75,11 +75,7 @@ def open_home(settings: Settings) -> Home:
     home = Home(
         settings,
         KINDS,
-        [
-            *aiops_tables.computed(),
-            *sre_tables.computed(),
-            *mesh,
-        ],
+        [*aiops_tables.computed(), *sre_tables.computed(), *mesh],
         announcers,
         registration.admit,
         lambda query: column_origins(query, home.contracts, settings.state),

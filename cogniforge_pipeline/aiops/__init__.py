@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cogniforge_pipeline.lazy import exports
 
 if TYPE_CHECKING:
+    from cogniforge_pipeline.aiops.expectations import Expectation
     from cogniforge_pipeline.aiops.forecast_service import LoadForecast, LoadPoint, ServiceCapacityPlan
     from cogniforge_pipeline.aiops.service import AIOpsService, get_aiops_service
     from cogniforge_pipeline.aiops.service_types import Anomaly, HealingDecision, Incident, RootCause
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AIOpsService",
     "Anomaly",
+    "Expectation",
     "HealingDecision",
     "Incident",
     "LoadForecast",
@@ -33,6 +35,7 @@ __all__ = [
 __getattr__, __dir__ = exports(
     __name__,
     {
+        "expectations": ("Expectation",),
         "forecast_service": ("LoadForecast", "LoadPoint", "ServiceCapacityPlan"),
         "service": ("AIOpsService", "get_aiops_service"),
         "service_types": ("Anomaly", "HealingDecision", "Incident", "RootCause"),

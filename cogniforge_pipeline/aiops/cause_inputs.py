@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
+from cogniforge_pipeline.aiops.anomalies import ANOMALIES, INCIDENTS
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND, Topology
 from cogniforge_pipeline.aiops.root_cause.graph import Graph
 from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.registry import declared
 from cogniforge_pipeline.sqltext import ident, literal
 
-INCIDENTS, ANOMALIES, SERIES, ROLLUP = "aiops.incidents", "aiops.anomalies", "aiops.series", "aiops.rollup_5m"
+SERIES, ROLLUP = "aiops.series", "aiops.rollup_5m"
 DEPLOYMENTS = "sre.deployments"
 
 HELD = timedelta(days=30)

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from cogniforge_pipeline.aiops.anomalies import ANOMALIES, INCIDENTS
 from cogniforge_pipeline.aiops.cause_inputs import (
-    ANOMALIES,
     DEPLOYMENTS,
-    INCIDENTS,
     ROLLUP,
     SERIES,
     ChangeRow,
@@ -58,6 +57,8 @@ BEFORE = timedelta(minutes=30)
 LONGEST = timedelta(hours=6)
 """A cause shows in the first hours; what follows is the incident's own history."""
 SHORTEST = timedelta(minutes=30)
+MOST_SERIES = 2000
+"""So many series at most are looked at for one incident, which bounds its time and memory."""
 
 _TYPES = {
     "incident_id": "VARCHAR",
@@ -178,14 +179,21 @@ class _Lake:
         return [one for one in self.changes if begins - RECENT <= one.changed_at <= begins + DETECTED_LATE]
 
     def _involved(self, services: set[str]) -> list[Series]:
-        """The series of these services and of all that they depend on or that depend on them; without a topology all."""
-        if self.graph is None or not services & self.graph.nodes:
-            return self.series
-        reached = set(services)
-        backwards = Graph.of((callee, caller) for caller, callee in self.graph.edges)
-        for service in services:
-            reached.update(self.graph.paths_from(service), backwards.paths_from(service))
-        return [one for one in self.series if one.service in reached]
+        """The series of these services and of all that they depend on or that depend on them, the nearest first, up to
+        MOST_SERIES; without a topology of all services.
+        """
+        graph = self.graph
+        distance = dict.fromkeys(services, 0)
+        if graph is None or not services & graph.nodes:
+            distance |= dict.fromkeys((one.service for one in self.series if one.service not in services), 1)
+        else:
+            backwards = Graph.of((callee, caller) for caller, callee in graph.edges)
+            for service in services:
+                for other, path in (*graph.paths_from(service).items(), *backwards.paths_from(service).items()):
+                    distance[other] = min(len(path), distance.get(other, len(path)))
+        near = [one for one in self.series if one.service in distance]
+        near.sort(key=lambda one: (distance[one.service], one.service, one.series_id))
+        return near[:MOST_SERIES]
 
     def _metrics(self, series: Sequence[Series], window: Window) -> tuple[Metrics, Metrics]:
         """The rollups of these series in the window, without the spells in which each was anomalous before."""

@@ -12,10 +12,9 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from cogniforge_pipeline.aiops.anomalies import ANOMALIES, INCIDENTS
 from cogniforge_pipeline.aiops.cause_inputs import (
-    ANOMALIES,
     HELD,
-    INCIDENTS,
     ROLLUP,
     SERIES,
     IncidentRow,

@@ -6,13 +6,14 @@ Belongs here: one method for each thing that a user does, in the words of the AP
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from cogniforge_pipeline.aiops import service_incidents, service_status
+from cogniforge_pipeline.aiops import feedback, service_incidents, service_status
 from cogniforge_pipeline.aiops.collect import Collector
+from cogniforge_pipeline.aiops.expectations import EXPECTATION_KIND, Expectation
 from cogniforge_pipeline.aiops.forecast_service import Futures, LoadForecast, ServiceCapacityPlan
 from cogniforge_pipeline.aiops.healing.model import PLAYBOOK_KIND
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
@@ -31,7 +32,7 @@ class AIOpsService(Service):
     given.
     """
 
-    kinds = (TOPOLOGY_KIND, PLAYBOOK_KIND, FORECASTING_KIND, CAPACITY_KIND)
+    kinds = (TOPOLOGY_KIND, EXPECTATION_KIND, PLAYBOOK_KIND, FORECASTING_KIND, CAPACITY_KIND)
 
     @cached_property
     def _collector(self) -> Collector:
@@ -72,14 +73,15 @@ class AIOpsService(Service):
 
     def get_service_health(self, service_name: str) -> dict[str, Any]:
         """How a service was at the newest run: health_status (healthy, degraded, critical or unknown), active_anomalies (how
-        many series are anomalous), anomaly_ids of the episodes that go on, the worst first, reason, as_of, and the
-        other columns of `aiops.service_health`.
+        many there are), anomaly_ids of these, the worst first, reason, as_of, and the other columns of `aiops.service_health`.
         """
         with self.home.lake.explained():
             return service_status.service_health(self.home.lake.cursor(), service_name)
 
     def get_active_anomalies(self, service_name: str | None = None) -> tuple[Anomaly, ...]:
-        """The anomalies that go on, the worst first; of one service or of all."""
+        """The anomalies that go on, or ended within 45 minutes before the newest run, the worst first; of one service or of
+        all. Those without weight (severity info, in no incident) are left out.
+        """
         with self.home.lake.explained():
             return service_incidents.active_anomalies(self.home.lake.cursor(), service_name)
 
@@ -102,6 +104,30 @@ class AIOpsService(Service):
             wanted = None if incident_id is None else [incident_id]
             return service_incidents.healing_decisions(self.home.lake.cursor(), wanted)
 
+    def mark_expected(self, anomaly_id: str, reason: str) -> Expectation:
+        """Says that one anomaly was as it should be: from the next run on it is in no incident. Kept as a declaration.
+
+        Raises CogniforgeError for an unknown anomaly.
+        """
+        return feedback.mark_expected(self.home, anomaly_id, reason)
+
+    def add_maintenance(
+        self,
+        start: datetime,
+        end: datetime,
+        reason: str,
+        *,
+        services: Sequence[str] = (),
+        metrics: Sequence[str] = (),
+        name: str | None = None,
+    ) -> Expectation:
+        """Plans work from `start` to `end`: what begins then is maintenance and no incident. Kept as a declaration.
+
+        Without `services` or `metrics` it is about all; the same `name` again changes it. Raises CogniforgeError for
+        times without a zone and for an end that is not after the start.
+        """
+        return feedback.plan_maintenance(self.home, start, end, reason, services=services, metrics=metrics, name=name)
+
     def approve_healing(
         self, incident_id: str, playbook: str, *, who: str, why: str, at: datetime | None = None
     ) -> None:
@@ -112,9 +138,9 @@ class AIOpsService(Service):
         service_incidents.approve(self.home, incident_id, playbook, who, why, at)
 
     def get_aiops_metrics(self) -> dict[str, Any]:
-        """Figures of all services as of the newest run.
+        """Figures of all services as of the newest run; anomalies are the rows of `aiops.anomalies`.
 
-        total_anomalies, active_anomalies, resolved_anomalies, expected_anomalies (with maintenance), resolution_rate
+        total_anomalies, active_anomalies (open), resolved_anomalies, expected_anomalies (with maintenance), resolution_rate
         (resolved of those that are not expected, 1 where there is none), mean_minutes_to_resolution (None without any),
         total_incidents, open_incidents, healing_actions, healing_precision (share of judged actions that helped, None
         without any), playbooks (the same for each), services_by_status, services, series, telemetry_points.

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from cogniforge_pipeline import written
-from cogniforge_pipeline.aiops.cause_inputs import ANOMALIES, INCIDENTS, named_rows
+from cogniforge_pipeline.aiops.anomalies import ANOMALIES, INCIDENTS
+from cogniforge_pipeline.aiops.cause_inputs import named_rows
 from cogniforge_pipeline.aiops.cause_tables import CAUSES
 from cogniforge_pipeline.aiops.decision_tables import APPROVALS, DECISIONS
 from cogniforge_pipeline.aiops.service_types import Anomaly, HealingDecision, Incident, RootCause
@@ -20,12 +21,18 @@ from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.sqltext import literal
 
 RUN_ID = "api"
+HEALTH = "aiops.service_health"
+ACTIVE = (
+    "status IN ('open', 'closed') AND (severity <> 'info' OR incident_id IS NOT NULL) AND (ended_at IS NULL "
+    f"OR ended_at > (SELECT max(as_of) FROM {HEALTH}) - INTERVAL 45 MINUTE)"
+)
+"""What `aiops.service_health` counts as active: with some weight, and open or over for less than 45 minutes."""
 
 
 def active_anomalies(cursor: Connection, service: str | None) -> tuple[Anomaly, ...]:
-    """Those that go on, the worst first; of one service or all."""
+    """Those that are active at the newest run, the worst first; of one service or all."""
     own = f" AND service = {literal(service)}" if service else ""
-    query = f"SELECT * FROM {ANOMALIES} WHERE status = 'open'{own} ORDER BY peak_score DESC, anomaly_id"
+    query = f"SELECT * FROM {ANOMALIES} WHERE {ACTIVE}{own} ORDER BY peak_score DESC, anomaly_id"
     return tuple(map(Anomaly.from_row, named_rows(cursor, query)))
 
 

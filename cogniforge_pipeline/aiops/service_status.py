@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from cogniforge_pipeline.aiops.cause_inputs import ANOMALIES, INCIDENTS, SERIES, named_rows
+from cogniforge_pipeline.aiops.anomalies import ANOMALIES, INCIDENTS
+from cogniforge_pipeline.aiops.cause_inputs import SERIES, named_rows
 from cogniforge_pipeline.aiops.decision_tables import DECISIONS
+from cogniforge_pipeline.aiops.service_incidents import HEALTH, active_anomalies
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.lake import Connection
 from cogniforge_pipeline.publish import MATERIALIZATIONS
 from cogniforge_pipeline.sqltext import literal
 
-HEALTH = "aiops.service_health"
-
 
 def service_health(cursor: Connection, service: str) -> dict[str, Any]:
-    """The newest row of `aiops.service_health`, with its status as `health_status` and the ids of its open anomalies.
+    """The newest row of `aiops.service_health`, with its status as `health_status` and the ids of its active anomalies.
 
     A service that telemetry came of and no run judged yet is `unknown`. Raises CogniforgeError for one that nobody heard of.
     """
@@ -32,11 +32,8 @@ def service_health(cursor: Connection, service: str) -> dict[str, Any]:
             f"no telemetry of a service {service!r} was ever ingested",
             f"services: {', '.join(known)}" if known else "collect some, then: cogniforge run",
         )
-    ids = cursor.execute(
-        f"SELECT anomaly_id FROM {ANOMALIES} WHERE service = {literal(service)} AND status = 'open' "
-        "ORDER BY peak_score DESC, anomaly_id"
-    ).fetchall()
-    return {"health_status": row.pop("status"), **row, "anomaly_ids": [name for (name,) in ids]}
+    ids = [anomaly.anomaly_id for anomaly in active_anomalies(cursor, service)]
+    return {"health_status": row.pop("status"), **row, "anomaly_ids": ids}
 
 
 def aiops_metrics(cursor: Connection) -> dict[str, Any]:

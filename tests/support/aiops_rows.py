@@ -65,7 +65,8 @@ def anomaly(name: str, service: str, **changed: Any) -> dict[str, Any]:
     row = {
         "anomaly_id": name, "series_id": 1, "service": service, "metric": "latency", "kind": "spike", "direction": "up",
         "severity": "critical", "status": "open", "started_at": NOON, "ended_at": None, "peak_at": NOON, "peak_score": 3.0,
-        "value": 400.0, "expected": 100.0, "impact": 1.0, "points": 5, "alerts": 1, "incident_id": "i1", "reason": "because",
+        "value": 400.0, "expected": 100.0, "impact": 1.0,
+        "weight": 1.0, "points": 5, "alerts": 1, "incident_id": "i1", "reason": "because",
     }  # fmt: skip
     return {**row, **changed}
 

@@ -120,6 +120,22 @@ def test_an_approval_is_kept_and_names_an_incident(aiops: AIOpsService) -> None:
         aiops.approve_healing("i2", "restart", who=" ", why="why")
 
 
+def test_what_was_expected_and_what_is_planned_is_declared(aiops: AIOpsService) -> None:
+    marked = aiops.mark_expected("a1", "the campaign began")
+    planned = aiops.add_maintenance(NOON, NOON + HOUR, "new disks", services=["db"], name="disks")
+    again = aiops.add_maintenance(NOON, NOON + 2 * HOUR, "new disks", services=["db"], name="disks")
+    assert (marked.anomaly, planned.services, again.when != planned.when) == ("a1", ("db",), True)
+    cursor = aiops.home.lake.cursor()
+    found = cursor.execute(
+        "SELECT name, version FROM platform.declarations WHERE kind = 'expectation' AND withdrawn_at IS NULL ORDER BY ALL"
+    ).fetchall()
+    assert found == [("anomaly-a1", 1), ("disks", 2)]
+    with pytest.raises(CogniforgeError, match="there is no anomaly a9"):
+        aiops.mark_expected("a9", "why")
+    with pytest.raises(CogniforgeError, match="maintenance"):
+        aiops.add_maintenance(NOON + HOUR, NOON, "backwards")
+
+
 def test_actions_and_requests_for_approval_are_told_as_events_while_they_can_be_taken(aiops: AIOpsService) -> None:
     put(
         aiops,

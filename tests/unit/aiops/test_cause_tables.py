@@ -35,7 +35,8 @@ def anomaly(number: int, service: str, series_id: int, **changed: Any) -> dict[s
     row = {
         "anomaly_id": f"a{number}", "series_id": series_id, "service": service, "metric": "latency", "kind": "level_shift",
         "direction": "up", "severity": "critical", "status": "open", "started_at": TROUBLE, "ended_at": None,
-        "peak_at": TROUBLE, "peak_score": 3.0, "value": 400.0, "expected": 100.0, "impact": 1.0, "points": 5, "alerts": 1,
+        "peak_at": TROUBLE, "peak_score": 3.0, "value": 400.0, "expected": 100.0, "impact": 1.0,
+        "weight": 1.0, "points": 5, "alerts": 1,
         "incident_id": "i1", "reason": "because",
     }  # fmt: skip
     return {**row, **changed}
