@@ -166,7 +166,7 @@ def _made(cursor: Connection, grid: Grid, named: dict[int, tuple[bool, str | Non
     data = data.only(np.flatnonzero(np.isin(data.ids, list(named))))
     if not len(data.ids):
         return []
-    made = forecast_columns(data, stored_models(cursor, grid), refused_series(cursor, grid))
+    made = forecast_columns(data, stored_models(cursor, grid, made_at), refused_series(cursor, grid, made_at))
     times = [made_at + timedelta(seconds=at - made["made_at"]) for at in made["ts"]]
     return sorted(zip(made["series_id"], times, made["mean"], made["lo95"], made["hi95"], made["model"], strict=True))
 

@@ -130,7 +130,7 @@ def _accuracy(cursor: Connection, _: datetime, as_of: datetime) -> Sequence[str]
     grids = declared_grids(cursor)
     for grid in grids:
         end = examined_until(as_of)
-        models = stored_models(cursor, grid)
+        models = stored_models(cursor, grid, end)
         if (
             models
             and _still_holds(cursor, ACCURACY, grid, end)
@@ -188,7 +188,7 @@ def _forecasts(cursor: Connection, _: datetime, as_of: datetime) -> Sequence[str
     found = []
     for grid in declared_grids(cursor):
         data = recent(cursor, grid, grid.moment(as_of))
-        models, refused = stored_models(cursor, grid), refused_series(cursor, grid)
+        models, refused = stored_models(cursor, grid, data.end), refused_series(cursor, grid, data.end)
         basis = _basis(data, models, refused)
         name = literal(grid.step.name)
         before = cursor.execute(f"SELECT DISTINCT basis FROM {FORECASTS} WHERE step = {name}").fetchall()
@@ -267,11 +267,11 @@ class StoredModel:
     learnt: Learnt
 
 
-def stored_models(cursor: Connection, grid: Grid) -> dict[str, StoredModel]:
-    """The models of a grid by type of metric."""
+def stored_models(cursor: Connection, grid: Grid, moment: datetime) -> dict[str, StoredModel]:
+    """The models of a grid by type of metric, unless they know more than was known at `moment`."""
     rows = cursor.execute(
         f"SELECT metric_type, model_id, model FROM {MODELS} WHERE step = {literal(grid.step.name)} "
-        f"AND horizon_steps = {grid.horizon} ORDER BY metric_type"
+        f"AND horizon_steps = {grid.horizon} AND examined_until <= {literal(moment)} ORDER BY metric_type"
     ).fetchall()
     if not rows:
         return {}
@@ -280,10 +280,11 @@ def stored_models(cursor: Connection, grid: Grid) -> dict[str, StoredModel]:
     return {kind: StoredModel(model_id, Learnt.from_bytes(b64decode(text))) for kind, model_id, text in rows}
 
 
-def refused_series(cursor: Connection, grid: Grid) -> frozenset[int]:
-    """The series whose forecasts were found to be no better than seasonal naive."""
+def refused_series(cursor: Connection, grid: Grid, moment: datetime) -> frozenset[int]:
+    """The series whose forecasts were found to be no better than seasonal naive, as was known at `moment`."""
     rows = cursor.execute(
-        f"SELECT series_id FROM {ACCURACY} WHERE step = {literal(grid.step.name)} AND NOT served"
+        f"SELECT series_id FROM {ACCURACY} WHERE step = {literal(grid.step.name)} AND NOT served "
+        f"AND examined_until <= {literal(moment)}"
     ).fetchall()
     return frozenset(series for (series,) in rows)
 
