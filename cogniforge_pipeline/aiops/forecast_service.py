@@ -13,7 +13,8 @@ from typing import Any
 
 from cogniforge_pipeline.aiops.capacity_tables import declared_capacities, measured
 from cogniforge_pipeline.aiops.forecast_inputs import SERIES, Grid, declared_grids, recent
-from cogniforge_pipeline.aiops.forecast_tables import FORECASTS, forecast_columns, refused_series, stored_models
+from cogniforge_pipeline.aiops.forecast_rows import forecast_columns, refused_series, stored_models
+from cogniforge_pipeline.aiops.forecast_tables import FORECASTS
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection
