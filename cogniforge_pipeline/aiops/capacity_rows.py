@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 """What lo95, lo80, mean, hi80 and hi95 of a forecast are taken for; a mean is near the median."""
 SHARES = ("cpu_usage", "memory_usage", "disk_usage", "saturation")
+PERCENT = ("percent", "_pct")
+"""Names of metrics in percent where their source does not say the unit."""
 DRIVEN = ("cpu_usage",)
 """What a service uses in step with its requests, so that a law of scaling may be fitted."""
 TREND_DAYS = 14
@@ -66,11 +68,11 @@ class Planned:
 
 
 def limit_of(series: Measured, capacity: Capacity) -> float | None:
-    """What one unit has of a metric, in the metric's unit: declared, 100 of percent, 1 of a share; None if unknown."""
+    """The value at which a service's units are full: declared, 100 of percent, 1 of a share; None if unknown."""
     for limit in capacity.limits:
         if limit.metric == series.metric:
             return limit.limit
-    if series.unit == "%":
+    if series.unit == "%" or (series.unit is None and series.metric.endswith(PERCENT)):
         return 100.0
     return 1.0 if series.unit == "1" and series.metric_type in SHARES else None
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from cogniforge_pipeline.aiops.capacity_tables import declared_capacities, measured
 from cogniforge_pipeline.aiops.forecast_inputs import SERIES, Grid, declared_grids, recent
-from cogniforge_pipeline.aiops.forecast_tables import FORECASTS, forecast_columns, refused_series, stored_models
+from cogniforge_pipeline.aiops.forecast_rows import forecast_columns, refused_series, stored_models
+from cogniforge_pipeline.aiops.forecast_tables import FORECASTS
 from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import Connection
@@ -166,7 +167,7 @@ def _made(cursor: Connection, grid: Grid, named: dict[int, tuple[bool, str | Non
     data = data.only(np.flatnonzero(np.isin(data.ids, list(named))))
     if not len(data.ids):
         return []
-    made = forecast_columns(data, stored_models(cursor, grid), refused_series(cursor, grid))
+    made = forecast_columns(data, stored_models(cursor, grid, made_at), refused_series(cursor, grid, made_at))
     times = [made_at + timedelta(seconds=at - made["made_at"]) for at in made["ts"]]
     return sorted(zip(made["series_id"], times, made["mean"], made["lo95"], made["hi95"], made["model"], strict=True))
 

@@ -10,7 +10,7 @@ Belongs here: the declared forms and their defaults. Does not: forecasts (`forec
     name: checkout
     services: [checkout]                 # or "*": all services that no other declaration names
     units: 6                             # replicas, nodes, volumes: what can be added or removed
-    limits: [{metric: memory_usage, limit: 2147483648}]      # of one unit, in the unit of the metric
+    limits: [{metric: memory_usage, limit: 12884901888}]     # at which the units of now are full, in the metric's unit
     policy: {headroom: square_root, quality: 1}
 """
 
@@ -47,14 +47,14 @@ FORECASTING_KIND = Kind("forecasting", "forecasting.yaml", Forecasting, key=lamb
 
 
 class Limit(DeclarationModel):
-    """What one unit of a service has of a metric, in the unit of the metric."""
+    """The value of a metric at which the units that there are now are full, in the metric's unit; each second for a counter."""
 
     metric: Annotated[str, Field(min_length=1)]
     limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Capacity(DeclarationModel):
-    """The units of services, what each unit can take, and how much room is kept.
+    """The units of services, what they can take, and how much room is kept.
 
     Metrics in percent have a limit of 100, and shares (unit 1) of processor, memory, disk and saturation one of 1, without
     being declared.

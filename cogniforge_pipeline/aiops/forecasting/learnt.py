@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -79,5 +80,5 @@ class Learnt:
             if about["version"] != VERSION:
                 raise CogniforgeError(f"a stored forecaster is of version {about['version']}", "train it again")
             return cls.from_arrays(arrays, about["constants"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise CogniforgeError(f"a stored forecaster cannot be read: {error}", "train it again") from error

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -141,7 +142,7 @@ class Model:
             )
             learnt = Learnt.from_arrays(arrays, about["constants"])
             return cls(about["season"], about["horizon"], learnt, served)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise CogniforgeError(f"{path} is not a stored forecaster: {error}", "train it again") from error
 
 
