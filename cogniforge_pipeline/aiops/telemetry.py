@@ -20,6 +20,7 @@ KINDS = ("gauge", "counter", "delta")
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = timedelta(days=1)
 """A measurement may be so far ahead of this machine's clock."""
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -65,7 +66,7 @@ class TelemetryData:
 
     def to_line(self, now: datetime) -> str:
         """Its line of JSON, without the newline. Raises TelemetryRefused for what is no measurement at `now`."""
-        return json.dumps(
+        return _ENCODE(
             {
                 "timestamp": self._moment(now),
                 "service": self._text("service_name", self.service_name),
@@ -75,8 +76,7 @@ class TelemetryData:
                 "kind": self._kind(),
                 **({} if self.unit is None else {"unit": self._text("unit", self.unit)}),
                 **({"labels": self._labels()} if self.labels else {}),
-            },
-            separators=(",", ":"),
+            }
         )
 
     def _moment(self, now: datetime) -> str:
