@@ -42,7 +42,7 @@ from cogniforge_pipeline.aiops.root_cause.incidents import (
 from cogniforge_pipeline.aiops.root_cause.metrics import Metrics
 from cogniforge_pipeline.aiops.root_cause.rollups import BUCKET, DAY, DAYS, FEWEST_DAYS, Series, Window, assemble
 from cogniforge_pipeline.lake import Connection
-from cogniforge_pipeline.publish import MATERIALIZATIONS, midnight
+from cogniforge_pipeline.publish import MATERIALIZATIONS
 from cogniforge_pipeline.recipes import Computed, Written
 from cogniforge_pipeline.registry import REGISTRY
 from cogniforge_pipeline.sqltext import literal
@@ -107,6 +107,8 @@ def root_causes_selects(cursor: Connection, as_of: datetime) -> list[str]:
     rows: list[dict[str, Any]] = []
     kept: list[str] = []
     for incident in found:
+        if lake.by_id.keys().isdisjoint(one.series_id for one in incident.anomalies):
+            continue
         evidence = lake.evidence(incident)
         if known.get(incident.incident_id) == evidence:
             kept.append(incident.incident_id)
@@ -144,8 +146,8 @@ class _Lake:
         start = _floor(incident.started_at) - BEFORE
         latest = incident.started_at + max(SHORTEST, min(LONGEST, (incident.ended_at or newest) - incident.started_at))
         end = max(start + BUCKET, min(newest, _floor(latest) + BUCKET))
-        days = (start - midnight(min(self.versions))) // DAY if self.versions else 0
-        return Window(start, end, min(days, DAYS) if days >= FEWEST_DAYS else 0)
+        known = [n for n in range(1, DAYS + 1) if (start - DAY * n).date() in self.versions]
+        return Window(start, end, max(known) if len(known) >= FEWEST_DAYS else 0)
 
     def evidence(self, incident: IncidentRow) -> str:
         """The digest of all that a ranking of the incident is made from."""
@@ -153,7 +155,7 @@ class _Lake:
         span = (window.end - timedelta(microseconds=1)).date() - window.first.date()
         days = (window.first.date() + DAY * n for n in range(span.days + 1))
         versions = [self.versions.get(day) for day in days]
-        parts = (VERSION, incident, window, versions, self.topology, self._recent(incident), len(self.series))
+        parts = (VERSION, incident, window, versions, self.topology, self._recent(incident))
         return sha256(repr(parts).encode()).hexdigest()[:16]
 
     def explain(self, incident: IncidentRow) -> Explained:
