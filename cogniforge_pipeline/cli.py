@@ -20,6 +20,10 @@ from cogniforge_pipeline.aiops import forecast_commands, incident_commands, root
 from cogniforge_pipeline.aiops.detect_commands import detect
 from cogniforge_pipeline.data_mesh import commands as contract_commands
 from cogniforge_pipeline.errors import CogniforgeError
+from cogniforge_pipeline.gitops import commands as gitops_commands
+from cogniforge_pipeline.gitops import policy_commands
+from cogniforge_pipeline.gitops.admission_commands import admit
+from cogniforge_pipeline.gitops.drift_commands import drift
 from cogniforge_pipeline.options import HomeOption, existing_home
 from cogniforge_pipeline.settings import load_settings
 from cogniforge_pipeline.sre import slo_commands
@@ -38,9 +42,13 @@ app.add_typer(forecast_commands.app)
 app.add_typer(root_cause_commands.app)
 app.add_typer(incident_commands.app)
 app.add_typer(contract_commands.app, name="contract")
+app.add_typer(policy_commands.app, name="policy")
 app.add_typer(canary_app, name="canary")
 app.add_typer(deploy_app, name="deploy")
 app.command()(detect)
+app.command()(drift)
+app.add_typer(gitops_commands.app, name="app")
+app.command()(admit)
 out = Console()
 err = Console(stderr=True)
 

@@ -4,33 +4,18 @@ Belongs here: `build_definitions`, and nothing that is not put together by it.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from cogniforge_pipeline import sensors
-from cogniforge_pipeline.aiops import announcements as aiops_announcements
 from cogniforge_pipeline.aiops import assets as aiops_assets
-from cogniforge_pipeline.aiops import (
-    capacity_tables,
-    cause_plots,
-    decision_tables,
-    forecast_plots,
-    healing_announcements,
-)
-from cogniforge_pipeline.aiops import plots as aiops_plots
-from cogniforge_pipeline.aiops import tables as aiops_tables
-from cogniforge_pipeline.aiops.expectations import EXPECTATION_KIND
-from cogniforge_pipeline.aiops.healing.model import PLAYBOOK_KIND
-from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
-from cogniforge_pipeline.aiops.planning_model import CAPACITY_KIND, FORECASTING_KIND
-from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
 from cogniforge_pipeline.data_mesh import assets as mesh_assets
-from cogniforge_pipeline.data_mesh import evolution, registration
-from cogniforge_pipeline.data_mesh import plots as mesh_plots
+from cogniforge_pipeline.data_mesh import registration
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
-from cogniforge_pipeline.data_mesh.model import CONTEXT_KIND, GOVERNANCE_KIND
 from cogniforge_pipeline.data_mesh.openlineage import column_origins
+from cogniforge_pipeline.domains import DOMAINS, domains_of, plots_of
 from cogniforge_pipeline.executors import executor
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.lake import maintain
@@ -41,43 +26,21 @@ from cogniforge_pipeline.settings import Settings, load_settings
 from cogniforge_pipeline.source_assets import source_assets
 from cogniforge_pipeline.sources.declared import SOURCE_KIND
 from cogniforge_pipeline.sql_assets import sql_assets
-from cogniforge_pipeline.sre import announcements as sre_announcements
-from cogniforge_pipeline.sre import plots as sre_plots
-from cogniforge_pipeline.sre import tables as sre_tables
-from cogniforge_pipeline.sre.budget_policy import BUDGET_POLICY_KIND
-from cogniforge_pipeline.sre.openslo import OPENSLO_KIND
 from cogniforge_pipeline.written_assets import written_assets
 
-KINDS = (
-    SOURCE_KIND,
-    TOPOLOGY_KIND,
-    EXPECTATION_KIND,
-    PLAYBOOK_KIND,
-    OPENSLO_KIND,
-    BUDGET_POLICY_KIND,
-    CONTEXT_KIND,
-    GOVERNANCE_KIND,
-    FORECASTING_KIND,
-    CAPACITY_KIND,
-)
+KINDS = (SOURCE_KIND, *(kind for domain in DOMAINS for kind in domain.kinds))
 
 
 def open_home(settings: Settings) -> Home:
-    """The home of these settings, with every kind of declaration known."""
-    mesh = mesh_tables.computed(lambda: home.contracts, lambda: (*home.queries.values(), *home.views.values()))
-    announcers = {
-        **aiops_announcements.ANNOUNCERS,
-        **healing_announcements.ANNOUNCERS,
-        **capacity_tables.ANNOUNCERS,
-        **sre_announcements.ANNOUNCERS,
-        **mesh_announcements.ANNOUNCERS,
-    }
+    """The home of these settings, with every kind of declaration known, also of domains that it is without."""
+    chosen = domains_of(settings)
+    names = tuple(domain.name for domain in chosen)
     home = Home(
-        settings,
+        replace(settings, domains=names),
         KINDS,
-        [*aiops_tables.computed(), *sre_tables.computed(), *mesh],
-        announcers,
-        registration.admit,
+        [table for domain in chosen for table in domain.computed(lambda: home)],
+        {table: tell for domain in chosen for table, tell in domain.announcers.items()},
+        registration.admit if "data_mesh" in names else None,
         lambda query: column_origins(query, home.contracts, settings.state),
     )
     return home
@@ -91,27 +54,19 @@ def defs() -> dg.Definitions:
 
 def build_definitions(home: Home) -> dg.Definitions:
     """Everything that runs on this home. Raises CogniforgeError when a query or a contract is invalid."""
-    filled = source_assets(home)
+    domains = domains_of(home.settings)
+    read = [*source_assets(home), *(asset for domain in domains for asset in domain.readers(home))]
     made = [
         *aiops_assets.assets(home),
         *mesh_assets.assets(home),
-        *filled,
-        *sql_assets(
-            home,
-            {
-                **aiops_plots.PLOTS,
-                **cause_plots.PLOTS,
-                **forecast_plots.PLOTS,
-                **sre_plots.PLOTS,
-                **mesh_plots.PLOTS,
-            },
-        ),
-        *written_assets(home, (*decision_tables.TOLD, *sre_tables.TOLD, *evolution.TOLD)),
+        *read,
+        *sql_assets(home, plots_of(domains)),
+        *written_assets(home, [table for domain in domains for table in domain.told]),
     ]
     tables = {_table(key) for asset in made for key in asset.keys}
     made += report_assets.assets(home, tables)
     by_day = [asset for asset in made if asset.partitions_def]
-    inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")] + filled
+    inputs = [asset for asset in made if asset.op.name in ("aiops__ingest", "platform__declarations")] + read
     events = [asset for asset in made if asset.op.name == "data_mesh__events"]
     last = (*mesh_tables.AFTER_ALL, "reports.duckdb")
     reports = [asset for asset in made if not {_table(key) for key in asset.keys}.isdisjoint(last)]

@@ -19,11 +19,14 @@ from cogniforge_pipeline.events import EventLog, NewEvent
 from cogniforge_pipeline.lake import Connection, Lake
 from cogniforge_pipeline.openlineage import ColumnOrigins, Emitter
 from cogniforge_pipeline.products import Products, load_products
+from cogniforge_pipeline.publish import MATERIALIZATIONS, QUALITY
 from cogniforge_pipeline.queries import Query, load_queries
 from cogniforge_pipeline.recipes import Computed, Recipe
-from cogniforge_pipeline.settings import Settings, packaged
+from cogniforge_pipeline.settings import DOMAINS, Settings, packaged
 
 LEDGER = "aiops.ingest_ledger"
+ALWAYS = (LEDGER, "aiops.series", "aiops.telemetry", "aiops.rollup_5m", MATERIALIZATIONS, QUALITY, "data_mesh.events")
+"""What every home has, whatever its domains."""
 Announcer = Callable[[Connection], Iterable[NewEvent]]
 Gate = Callable[["Home", Contract, str], None]
 
@@ -69,9 +72,16 @@ class Home:
     def contracts(self) -> dict[str, Contract]:
         return {**_contracts(packaged("contracts")), **self.products.contracts}
 
+    def fills(self, table: str) -> bool:
+        """Whether anything makes the rows of a table here: those of a domain that this home is without stay empty."""
+        schema = table.partition(".")[0]
+        return table in ALWAYS or schema not in DOMAINS or schema in (self.settings.domains or DOMAINS)
+
     @cached_property
     def queries(self) -> dict[str, Query]:
-        return {**_queries(packaged("sql")), **self.products.queries}
+        """Those of the user's products and of the home's domains, and the rollup, which every domain reads."""
+        own = {name: query for name, query in _queries(packaged("sql")).items() if self.fills(name)}
+        return {**own, **self.products.queries}
 
     @cached_property
     def products(self) -> Products:

@@ -75,6 +75,12 @@ def record(
     raise AssertionError("unreachable")
 
 
+def is_declared(cursor: Connection, kind: Kind[Any]) -> bool:
+    """Whether any declaration of a kind is in force."""
+    query = f"SELECT 1 FROM {REGISTRY} WHERE kind = {literal(kind.name)} AND withdrawn_at IS NULL LIMIT 1"
+    return cursor.execute(query).fetchone() is not None
+
+
 def declared(cursor: Connection, kind: Kind[M]) -> list[Declaration[M]]:
     """The declarations of one kind that are in force, of files and of the API, in order of name.
 

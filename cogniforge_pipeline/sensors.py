@@ -16,6 +16,7 @@ import dagster as dg
 import psutil
 
 from cogniforge_pipeline import metadata
+from cogniforge_pipeline.domains import domains_of
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import fact_spans
 from cogniforge_pipeline.metadata import PHASE_TAG
@@ -43,7 +44,7 @@ def schedules(home: Home) -> list[dg.ScheduleDefinition]:
         job_name=INGEST,
         cron_schedule="*/5 * * * *",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Sources that cannot call, such as Prometheus and this host, are asked every 5 minutes.",
+        description="Sources that cannot call, such as Prometheus, this host and git repositories, are asked every 5 minutes.",
     )
     def ingest_every_5_minutes() -> dg.RunRequest | dg.SkipReason:
         return dg.RunRequest() if _news(home) else dg.SkipReason("no source has anything new")
@@ -108,8 +109,10 @@ def _state(home: Home) -> str:
 
 
 def _news(home: Home) -> bool:
-    """Whether a run would find anything to read."""
+    """Whether a run would find anything to read. What a repository or cluster has, only reading it tells."""
     cursor = home.lake.cursor()
+    if any(domain.may_have_news(cursor) for domain in domains_of(home.settings)):
+        return True
     root = home.settings.home
     readers: list[tuple[str, Reader | TableReader]] = [
         (source.name, reader(source, home=root, base=root)) for source in sources_of(home.platform())

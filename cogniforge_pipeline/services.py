@@ -23,9 +23,14 @@ class Service:
     """
 
     kinds: ClassVar[tuple[Kind[Any], ...]] = ()
+    domain: ClassVar[str] = ""
+    """The domain that runs decide for from now on, where they would not without a file that declares something of it."""
 
     def __init__(self, settings: Settings) -> None:
         settings.platform.mkdir(parents=True, exist_ok=True)
+        if self.domain:
+            settings.domain_marks.mkdir(parents=True, exist_ok=True)
+            (settings.domain_marks / self.domain).touch()
         self.home = Home(settings, self.kinds)
         _ = self.home.lake, self.home.events  # opened here, where no other thread does
 

@@ -20,6 +20,7 @@ from cogniforge_pipeline import conninfo
 from cogniforge_pipeline.errors import CogniforgeError
 
 EXECUTORS = ("in_process", "multiprocess", "celery", "k8s")
+DOMAINS = ("data_mesh", "aiops", "sre", "gitops", "workflow", "edge")
 FIRST_DAY = date(1970, 1, 1)
 PASSWORD = "COGNIFORGE_CATALOG_PASSWORD"
 OPENLINEAGE = "COGNIFORGE_OPENLINEAGE"
@@ -56,6 +57,7 @@ class Settings:
     `memory_limit` is a DuckDB size such as `4GB`, `threads` the DuckDB threads of one process; None leaves DuckDB's
     default. `first_day` is the first UTC day that facts may have. `s3` holds the parameters of a DuckDB S3 secret
     (KEY_ID, SECRET, SESSION_TOKEN, ENDPOINT, REGION, URL_STYLE, USE_SSL). `openlineage` is None where no events are wanted.
+    `domains` are those of DOMAINS that runs decide for; None leaves it to what is declared (see `domains.py`).
     """
 
     home: Path
@@ -69,6 +71,7 @@ class Settings:
     password: str | None = field(default=None, repr=False)
     s3: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     openlineage: OpenLineage | None = OpenLineage()
+    domains: tuple[str, ...] | None = field(default=None, compare=False)  # one home is one lake, whatever it decides
 
     @property
     def platform(self) -> Path:
@@ -85,6 +88,11 @@ class Settings:
     @property
     def reports(self) -> Path:
         return self.home / "reports"
+
+    @property
+    def domain_marks(self) -> Path:
+        """One empty file for each domain whose Python API was opened."""
+        return self.state / "domains"
 
     @property
     def dagster_home(self) -> Path:
@@ -104,6 +112,8 @@ class Settings:
             "COGNIFORGE_FIRST_DAY": self.first_day.isoformat(),
             "DAGSTER_HOME": str(self.dagster_home),
         }
+        if self.domains is not None:
+            chosen["COGNIFORGE_DOMAINS"] = ",".join(self.domains)
         if self.memory_limit:
             chosen["COGNIFORGE_MEMORY_LIMIT"] = self.memory_limit
         if self.threads:
@@ -169,6 +179,7 @@ def load_settings(home: str | Path | None = None, environ: Mapping[str, str] | N
         password=password or env.get(PASSWORD) or None,
         s3=_s3(env),
         openlineage=_openlineage(env),
+        domains=_domains(env),
     )
 
 
@@ -185,6 +196,18 @@ def _whole(env: Mapping[str, str], name: str) -> int | None:
     if not text.isdigit() or int(text) < 1:
         raise CogniforgeError(f"{name}: expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def _domains(env: Mapping[str, str]) -> tuple[str, ...] | None:
+    text = env.get("COGNIFORGE_DOMAINS")
+    if not text:
+        return None
+    named = [word.strip() for word in text.split(",")]
+    if unknown := [word for word in named if word not in DOMAINS]:
+        raise CogniforgeError(
+            f"COGNIFORGE_DOMAINS: there is no domain {unknown[0]!r}", f"name some of {','.join(DOMAINS)}, with commas"
+        )
+    return tuple(word for word in DOMAINS if word in named)
 
 
 def _day(env: Mapping[str, str], name: str) -> date:

@@ -44,7 +44,7 @@ def _asset(
             metadata.spec(
                 home,
                 made,
-                inputs=table.inputs,
+                inputs=[name for name in table.inputs if home.fills(name)],
                 kinds=("duckdb", "sql") if is_query else ("duckdb", "python"),
                 code_version=code_version(contract, table.digest) if isinstance(table, Query) else None,
                 automation=None if by_day else decide_eagerly(),

@@ -24,6 +24,7 @@ Keep this folder in git. Every file is checked by `cogniforge doctor`, which nam
 | `sql/<schema>/<table>.sql` | the SELECT that makes such a table, unless files fill it |
 | `error_budget_policies/*.yaml` | what follows when an error budget is spent |
 | `contexts/*.yaml` | bounded contexts: which products a part of the business offers, and what it reads from others |
+| `policies/*.yaml`, `*.rego` | what manifests must keep: rules, Gatekeeper templates and constraints, Rego modules |
 | `governance/*.yaml` | policies: what every product owes, and which one is excused until when |
 | `capacity/*.yaml` | how many units a service has, what they can take, and how much room is kept |
 | `forecasting.yaml` | how far ahead telemetry is forecast, and what of it in steps of five minutes |
@@ -90,6 +91,25 @@ type: host
 #   timeWindow: [{duration: 30d, isRolling: true}]
 #   budgetingMethod: Occurrences
 #   objectives: [{target: 0.999}]
+""",
+    "platform/policies/examples.yaml": """\
+# Remove the # in front of what fits, and change it. `cogniforge admit FILE` judges manifests before they are applied,
+# `cogniforge policy what-if --policy FILE` says whom a policy would hit. ENFORCE denies, WARN warns, AUDIT writes down.
+
+# --- policies that come with the program: probes, limits, image-tags, privileged, labels, replicas, disruption-budgets
+# starter: probes
+# enforcement_mode: WARN
+# ---
+# starter: labels
+# parameters: {labels: [app.kubernetes.io/name, team]}
+
+# --- a rule of your own: a condition in Rego over the manifest as `input` that must not hold
+# rule_id: require-health-checks
+# resource_types: [Deployment]
+# enforcement_mode: ENFORCE
+# severity: high
+# rego_query: not input.spec.template.spec.containers[_].livenessProbe
+# violation_message: Deployments must have health checks configured
 """,
     "platform/topology.yaml": """\
 # Services, how important each one is (tier 1 most), who owns it, and which others it calls.

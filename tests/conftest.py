@@ -70,7 +70,7 @@ def pipeline(tmp_path: Path) -> Pipeline:
 
 @pytest.fixture(scope="session")
 def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home after one whole run: three days of two services, one refused file, one bad row and one duplicate.
+    """A home of one domain after one whole run: three days of two services, one refused file, one bad row and one duplicate.
 
     For reading only. The newest point is of 2026-03-03 23:55 UTC; web's latency is ten times as high from 23:30.
     """
@@ -86,6 +86,6 @@ def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work.drop("web.csv", csv([*latency, latency[0]]) + "2026-03-01T00:00:00Z,web,latency_ms,oops,gauge\n")
     work.drop("api/cpu.csv", csv(cpu))
     work.drop("broken.parquet", b"PAR1 this is no parquet file")
-    report = runner.run(open_home(load_settings(folder, environ={})))
+    report = runner.run(open_home(load_settings(folder, environ={"COGNIFORGE_DOMAINS": "aiops"})))
     assert report.success, report.failed_steps
     return folder

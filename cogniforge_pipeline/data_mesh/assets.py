@@ -39,7 +39,8 @@ def _registry(home: Home) -> dg.AssetsDefinition:
         platform = home.platform()
         changes, publication = record(home, platform, run_id=context.run.run_id)
         problems = [str(problem) for problem in (*platform.problems, *changes.problems)]
-        problems += register(home, context.run.run_id)
+        if home.gate:
+            problems += register(home, context.run.run_id)
         for problem in problems:
             home.events.publish("declaration.invalid", {"problem": problem}, source="/cogniforge/platform", id=problem)
         yield dg.AssetCheckResult(

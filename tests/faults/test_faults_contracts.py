@@ -70,6 +70,7 @@ def test_a_broken_table_rule_stops_the_table_and_what_depends_on_it(
         return made
 
     monkeypatch.setattr(definitions, "open_home", open_home)
+    monkeypatch.setenv("COGNIFORGE_DOMAINS", "aiops")
     outcome = CliRunner().invoke(cli.app, ["run", "--home", str(folder)])
     assert outcome.exit_code == 1, outcome.output
     assert "no_rows" in outcome.output

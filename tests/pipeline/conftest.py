@@ -84,25 +84,31 @@ class Works:
 
 
 @contextmanager
-def new_works(folder: Path) -> Iterator[Works]:
+def new_works(folder: Path, domains: str) -> Iterator[Works]:
     """A new home with nothing in it."""
     for name in ("landing", "platform"):
         (folder / name).mkdir(parents=True)
-    home = open_home(load_settings(folder, environ={}))
+    home = open_home(load_settings(folder, environ={"COGNIFORGE_DOMAINS": domains}))
     with runner.instance_of(home.settings) as instance:
         yield Works(home, instance)
 
 
+@pytest.fixture(scope="module")
+def domains(request: pytest.FixtureRequest) -> str:
+    """The domains that a module's homes have, fewer than all unless it names more: a run takes seconds for each."""
+    return getattr(request.module, "DOMAINS", "aiops")
+
+
 @pytest.fixture
-def works(tmp_path: Path) -> Iterator[Works]:
-    with new_works(tmp_path / "home") as made:
+def works(tmp_path: Path, domains: str) -> Iterator[Works]:
+    with new_works(tmp_path / "home", domains) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def worked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works]:
+def worked(tmp_path_factory: pytest.TempPathFactory, domains: str) -> Iterator[Works]:
     """One home for all tests of a module, after one run of the command line over 2026-03-01."""
-    with new_works(tmp_path_factory.mktemp("worked") / "home") as made:
+    with new_works(tmp_path_factory.mktemp("worked") / "home", domains) as made:
         made.drop_day("2026-03-01")
         made.run()
         yield made

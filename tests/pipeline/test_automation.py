@@ -14,6 +14,7 @@ from cogniforge_pipeline.metadata import CHANGED_TAG
 from cogniforge_pipeline.sensors import FACTS, INGEST
 from cogniforge_pipeline.sre.tables import TOLD
 
+DOMAINS = "data_mesh,aiops,sre"
 HEALTH = dg.AssetKey(["aiops", "service_health"])
 SCORES = dg.AssetKey(["aiops", "anomaly_scores"])
 REPORT = dg.AssetKey(["reports", "duckdb"])

@@ -15,7 +15,7 @@ import dagster as dg
 import yaml
 
 from cogniforge_pipeline.definitions import build_definitions, open_home
-from cogniforge_pipeline.settings import load_settings
+from cogniforge_pipeline.settings import DOMAINS, load_settings
 from tests.support.webserver import environment
 
 KEPT = Path(__file__).with_name("definitions.yaml")
@@ -67,7 +67,8 @@ def _asset(graph: dg.AssetGraph, key: dg.AssetKey) -> dict[str, Any]:
 
 def text_of(home: Path) -> str:
     """The description as YAML."""
-    definitions = build_definitions(open_home(load_settings(home, environ={})))
+    every = {"COGNIFORGE_DOMAINS": ",".join(DOMAINS)}
+    definitions = build_definitions(open_home(load_settings(home, environ=every)))
     return yaml.safe_dump(described(definitions), sort_keys=False, width=110)
 
 

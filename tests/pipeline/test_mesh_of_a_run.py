@@ -34,7 +34,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     (folder / "landing" / "a.csv").write_text(
         csv((start + timedelta(minutes=5 * n), "web", "latency_ms", 1.0) for n in range(6))
     )
-    found = load_settings(folder, environ={})
+    found = load_settings(folder, environ={"COGNIFORGE_DOMAINS": "data_mesh,aiops"})
     assert run(open_home(found)).success
     return found
 

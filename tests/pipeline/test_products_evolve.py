@@ -43,7 +43,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     (folder / "landing").mkdir(parents=True)
     points = [(at("2026-03-01 00:10"), "web", "lat", 1.0), (at("2026-03-01 00:20"), "api", "lat", 1.0)]
     (folder / "landing" / "a.csv").write_text(csv(points))
-    return load_settings(folder, environ={})
+    return load_settings(folder, environ={"COGNIFORGE_DOMAINS": "data_mesh,aiops"})
 
 
 def declare(settings: Settings, version: str, *, points: str | None = "INTEGER", newest: bool = False) -> None:

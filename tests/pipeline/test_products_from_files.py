@@ -50,7 +50,7 @@ def shop(tmp_path: Path) -> Iterator[Works]:
     write(folder, "platform/sql/shop/daily.sql", DAILY_SQL)
     write(folder, "platform/sql/shop/best.sql", "SELECT max(total)::DOUBLE AS total FROM shop.daily")
     write(folder, "platform/sources/orders.yaml", SOURCE.format(name="orders", table="shop.orders"))
-    home = open_home(load_settings(folder, environ={}))
+    home = open_home(load_settings(folder, environ={"COGNIFORGE_DOMAINS": "data_mesh,aiops"}))
     with instance_of(home.settings) as instance:
         yield Works(home, instance)
 
@@ -136,7 +136,7 @@ def test_wrong_sources_are_named_with_file_line_and_next_step_and_stop_no_other(
     }
     documents = "---\n".join(f"name: {n}\ntype: table\npath: landing/{n}/*\n{text}\n" for n, text in wrong.items())
     write(folder, "platform/sources/wrong.yaml", documents)
-    home = open_home(load_settings(folder, environ={}))
+    home = open_home(load_settings(folder, environ={"COGNIFORGE_DOMAINS": "data_mesh,aiops"}))
     assert sorted(home.products.contracts) == ["shop.best", "shop.daily", "shop.orders"]
     told = [str(problem) for problem in home.platform().problems]
     at = "sources/wrong.yaml"

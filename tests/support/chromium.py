@@ -100,7 +100,7 @@ class Page:
                 return message.get("result", {})
 
     def open(self, url: str) -> None:
-        """Starts to load a page; what it shows is asked for with `wait_for`."""
+        """Starts to load a page; `wait_for` waits until it is there and shows what is asked for."""
         self.call("Page.navigate", url=url)
 
     def evaluate(self, script: str) -> Any:
@@ -112,10 +112,10 @@ class Page:
         return self.evaluate("document.body ? document.body.innerText : ''") or ""
 
     def wait_for(self, script: str, *, seconds: float = 60) -> Any:
-        """The first true value of an expression; fails with the page's text."""
+        """The first true value of an expression on a page that is wholly loaded; fails with the page's text."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if found := self.evaluate(script):
+            if found := self.evaluate(f"document.readyState === 'complete' && ({script})"):
                 return found
             time.sleep(0.25)
         raise AssertionError(f"{script} stayed false for {seconds} s; the page shows:\n{self.text()}\n{self.errors}")

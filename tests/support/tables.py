@@ -17,6 +17,8 @@ from cogniforge_pipeline import contracts, publish
 from cogniforge_pipeline.aiops import tables as aiops_tables
 from cogniforge_pipeline.contracts import Contract, load_contracts
 from cogniforge_pipeline.data_mesh import tables as mesh_tables
+from cogniforge_pipeline.gitops import policy_tables
+from cogniforge_pipeline.gitops import tables as gitops_tables
 from cogniforge_pipeline.queries import load_queries
 from cogniforge_pipeline.recipes import Recipe
 from cogniforge_pipeline.settings import packaged
@@ -34,6 +36,8 @@ COMPUTED = {
     for table in (
         *aiops_tables.computed(),
         *sre_tables.computed(),
+        *gitops_tables.computed(),
+        *policy_tables.computed(),
         *mesh_tables.computed(lambda: PRODUCTS, lambda: (), lambda: CLOCK[0]),
     )
 }

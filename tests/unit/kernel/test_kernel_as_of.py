@@ -25,7 +25,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     moments = [NEWEST - timedelta(minutes=5 * n) for n in range(30)]
     rows = [(ts, service, "cpu", 1.0) for ts in moments for service in ("web", "db")]
     work.drop("old.csv", csv(row for row in rows if row[1] == "web" or row[0] <= at("2014-04-05 11:20")))
-    home = open_home(load_settings(work.folder, environ={}))
+    home = open_home(load_settings(work.folder, environ={"COGNIFORGE_DOMAINS": "aiops"}))
     assert runner.run(home).success
     yield home
 

@@ -94,3 +94,13 @@ def test_secrets_do_not_show_in_the_settings_text(tmp_path: Path) -> None:
 def test_sql_and_contracts_come_with_the_package() -> None:
     assert any(packaged("sql").glob("*/*.sql"))
     assert any(packaged("contracts").glob("*/*.yaml"))
+
+
+def test_a_home_may_have_some_of_the_domains_and_another_process_the_same(tmp_path: Path) -> None:
+    assert load_settings(tmp_path, {}).domains is None, "what is declared decides"
+    some = load_settings(tmp_path, {"COGNIFORGE_DOMAINS": "sre, aiops"})
+    assert some.domains == ("aiops", "sre")
+    assert load_settings(None, some.environment()).domains == some.domains
+    with pytest.raises(CogniforgeError, match="there is no domain 'aiop'") as error:
+        load_settings(tmp_path, {"COGNIFORGE_DOMAINS": "aiop"})
+    assert "aiops" in str(error.value.hint)
