@@ -18,7 +18,7 @@ from cogniforge_pipeline.registry import declared
 from cogniforge_pipeline.sqltext import ident, literal
 
 SERIES, ROLLUP = "aiops.series", "aiops.rollup_5m"
-DEPLOYMENTS = "sre.deployments"
+DEPLOYMENTS, DRIFT = "sre.deployments", "gitops.drift_episodes"
 
 HELD = timedelta(days=30)
 """Incidents that ended longer ago are not looked at any more."""
@@ -26,8 +26,11 @@ HELD = timedelta(days=30)
 _CHANGES = (
     "SELECT service, 'deployment' AS kind, coalesce(version, deployment_id) AS name, started_at AS changed_at "
     f"FROM {DEPLOYMENTS} WHERE status <> 'planned'",
+    "SELECT unnest(list_distinct([app_id, string_split(key, '/')[-1]])), 'drift', trim(key || ' ' || path), started_at "
+    f"FROM {DRIFT}",
 )
-"""Relations of what was changed on services: service, kind, name, changed_at."""
+"""Relations of what was changed on services: service, kind, name, changed_at. Drift is that of the service that the
+application or the resource is named like."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 from cogniforge_pipeline.aiops.anomalies import ANOMALIES, INCIDENTS
 from cogniforge_pipeline.aiops.cause_inputs import (
     DEPLOYMENTS,
+    DRIFT,
     ROLLUP,
     SERIES,
     ChangeRow,
@@ -48,7 +49,7 @@ from cogniforge_pipeline.registry import REGISTRY
 from cogniforge_pipeline.sqltext import literal
 
 CAUSES = "aiops.root_causes"
-INPUTS = (INCIDENTS, ANOMALIES, SERIES, ROLLUP, DEPLOYMENTS, REGISTRY)
+INPUTS = (INCIDENTS, ANOMALIES, SERIES, ROLLUP, DEPLOYMENTS, DRIFT, REGISTRY)
 
 VERSION = "1"
 """Another one when the same evidence ranks otherwise: all rankings are made again then."""
