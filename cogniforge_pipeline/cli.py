@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from cogniforge_pipeline.aiops import forecast_commands, root_cause_commands
+from cogniforge_pipeline.aiops import forecast_commands, incident_commands, root_cause_commands
 from cogniforge_pipeline.aiops.detect_commands import detect
 from cogniforge_pipeline.data_mesh import commands as contract_commands
 from cogniforge_pipeline.edge.commands import place
@@ -43,6 +43,7 @@ app = typer.Typer(
 app.add_typer(slo_commands.app)
 app.add_typer(forecast_commands.app)
 app.add_typer(root_cause_commands.app)
+app.add_typer(incident_commands.app)
 app.add_typer(contract_commands.app, name="contract")
 app.add_typer(policy_commands.app, name="policy")
 app.add_typer(canary_app, name="canary")

@@ -19,10 +19,19 @@ from typing import Any
 import dagster as dg
 
 from cogniforge_pipeline.aiops import announcements as aiops_announcements
+from cogniforge_pipeline.aiops import (
+    capacity_tables,
+    cause_plots,
+    decision_tables,
+    forecast_plots,
+    healing_announcements,
+)
 from cogniforge_pipeline.aiops import plots as aiops_plots
 from cogniforge_pipeline.aiops import tables as aiops_tables
 from cogniforge_pipeline.aiops.expectations import EXPECTATION_KIND
+from cogniforge_pipeline.aiops.healing.model import PLAYBOOK_KIND
 from cogniforge_pipeline.aiops.model import TOPOLOGY_KIND
+from cogniforge_pipeline.aiops.planning_model import CAPACITY_KIND, FORECASTING_KIND
 from cogniforge_pipeline.data_mesh import announcements as mesh_announcements
 from cogniforge_pipeline.data_mesh import evolution
 from cogniforge_pipeline.data_mesh import plots as mesh_plots
@@ -99,10 +108,11 @@ def _gitops(home: Callable[[], Home]) -> list[Computed]:
 DOMAINS = (
     Domain(
         "aiops",
-        (TOPOLOGY_KIND, EXPECTATION_KIND),
+        (TOPOLOGY_KIND, EXPECTATION_KIND, PLAYBOOK_KIND, FORECASTING_KIND, CAPACITY_KIND),
         lambda _: aiops_tables.computed(),
-        aiops_announcements.ANNOUNCERS,
-        plots=aiops_plots.PLOTS,
+        {**aiops_announcements.ANNOUNCERS, **healing_announcements.ANNOUNCERS, **capacity_tables.ANNOUNCERS},
+        decision_tables.TOLD,
+        {**aiops_plots.PLOTS, **cause_plots.PLOTS, **forecast_plots.PLOTS},
     ),
     Domain(
         "sre",

@@ -26,6 +26,8 @@ Keep this folder in git. Every file is checked by `cogniforge doctor`, which nam
 | `contexts/*.yaml` | bounded contexts: which products a part of the business offers, and what it reads from others |
 | `policies/*.yaml`, `*.rego` | what manifests must keep: rules, Gatekeeper templates and constraints, Rego modules |
 | `governance/*.yaml` | policies: what every product owes, and which one is excused until when |
+| `capacity/*.yaml` | how many units a service has, what they can take, and how much room is kept |
+| `forecasting.yaml` | how far ahead telemetry is forecast, and what of it in steps of five minutes |
 
 Files dropped into `../landing/` (CSV, Parquet or JSON Lines with the columns `timestamp`, `service`, `metric` and
 `value`) are read without any declaration.

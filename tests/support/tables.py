@@ -106,8 +106,7 @@ def compute(table: str, given: Mapping[str, list[dict[str, Any]]], params: Mappi
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         for other in CONTRACTS.values():
-            if other.name != table or table in BESIDE:
-                _fill(con, other, given.get(other.name, []))
+            _fill(con, other, given.get(other.name, []))
         CLOCK[0] = end = values["as_of"] if "as_of" in values else values["day_end"]
         recipe: Recipe = QUERIES[table] if table in QUERIES else COMPUTED[BESIDE.get(table, table)].recipe(con)
         selects = recipe.selects(con, values.get("day_start", end), end)

@@ -85,6 +85,7 @@ def fit_trees(
     trees do.
     """
     from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
 
     edges = _edges(features, bins)
     columns, missing = _binned(features, edges)
@@ -92,7 +93,7 @@ def fit_trees(
     for place, holes in enumerate(missing):
         if holes is not None and not holes.all():
             table[holes, place] = np.nan
-    fitted = HistGradientBoostingRegressor(
+    booster = HistGradientBoostingRegressor(
         loss=loss,
         quantile=quantile,
         max_iter=iterations,
@@ -101,7 +102,9 @@ def fit_trees(
         min_samples_leaf=minimum,
         early_stopping=False,
         random_state=0,
-    ).fit(table, target, sample_weight=weight)
+    )
+    with threadpool_limits(1):  # so few rows are learnt faster by one thread, above all beside other work
+        fitted = booster.fit(table, target, sample_weight=weight)
     nodes = [stage[0].nodes for stage in fitted._predictors]
     roots = np.cumsum([0, *(len(tree) for tree in nodes)])[:-1]
     every = np.concatenate(nodes)

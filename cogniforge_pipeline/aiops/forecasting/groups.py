@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from cogniforge_pipeline.aiops.forecasting.accuracy import Array, seasonal_scale
 from cogniforge_pipeline.aiops.forecasting.boosting import Trees
+from cogniforge_pipeline.aiops.forecasting.bounds import bounded
 from cogniforge_pipeline.aiops.forecasting.features import describe
 from cogniforge_pipeline.aiops.forecasting.filling import own_periods
 from cogniforge_pipeline.aiops.forecasting.intervals import half_widths, past_errors, situation
@@ -86,22 +87,27 @@ def past_of(panel: Panel, group: Group, season: int, horizon: int) -> Past:
     return look_back(values, panel.counts[group.rows], seasonal_scale(values, season), grid)
 
 
-def served_past(past: Past) -> tuple[Floats, npt.NDArray[np.bool_], Array, Array]:
-    """The forecasts of the past that would be served (n, O, K), who lost to seasonal naive, and both mean errors in scales."""
+def served_past(
+    past: Past, refused: npt.NDArray[np.bool_] | None = None
+) -> tuple[Floats, npt.NDArray[np.bool_], Array, Array]:
+    """The forecasts of the past that would be served (n, O, K), who lost to seasonal naive, and both mean errors in scales.
+
+    Those of `refused` (n,) count as lost.
+    """
     judged = past.known & past.usable[:, :, None]
     count = np.maximum(judged.sum(axis=(1, 2)), 1)
     error, naive_error = (
         (np.abs(past.actual - forecast) * judged).sum(axis=(1, 2), dtype=np.float64) / count / past.scale
         for forecast in (past.base, past.experts[0])
     )
-    lost = error > naive_error
+    lost = error > naive_error if refused is None else refused | (error > naive_error)
     served = np.where(lost[:, None, None], past.experts[0], past.base)
     return served, lost, error, naive_error
 
 
-def outlook(past: Past) -> Outlook:
-    """What a group's past says of its future."""
-    served, lost, error, naive_error = served_past(past)
+def outlook(past: Past, refused: npt.NDArray[np.bool_] | None = None) -> Outlook:
+    """What a group's past says of its future; those of `refused` are to be served seasonal naive."""
+    served, lost, error, naive_error = served_past(past, refused)
     width_features, size = situation(past, past_errors(past, served))
     return Outlook(
         base=past.base_now,
@@ -123,14 +129,3 @@ def concluded(view: Outlook, residual: Trees | None, widths: dict[float, Trees |
     mean = np.where(view.lost[:, None], view.naive, mean).astype(np.float64)
     half = half_widths(view.width_features, view.size, widths)
     return bounded(mean, scale * half[0.8], scale * half[0.95])
-
-
-def bounded(mean: Array, half80: Array, half95: Array) -> dict[str, Array]:
-    """Mean and bounds by name, the bounds symmetric around the mean."""
-    return {
-        "mean": mean,
-        "lo80": mean - half80,
-        "hi80": mean + half80,
-        "lo95": mean - half95,
-        "hi95": mean + half95,
-    }

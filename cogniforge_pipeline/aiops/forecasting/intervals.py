@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from cogniforge_pipeline.aiops.forecasting.boosting import Trees, fit_trees
 from cogniforge_pipeline.aiops.forecasting.features import DRAWN, describe, draw
+from cogniforge_pipeline.aiops.forecasting.learnt import LEVELS
 from cogniforge_pipeline.aiops.forecasting.past import JUDGED, Past
 from cogniforge_pipeline.aiops.forecasting.residual import Rows, stacked
 
 Floats = npt.NDArray[np.float32]
-LEVELS = (0.8, 0.95)
 ORIGINS, APART = 16, 2
 ROWS, FEWEST = 42_000, 3_000
 ZONES = 8

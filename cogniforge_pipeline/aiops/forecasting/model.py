@@ -6,19 +6,20 @@ Belongs here: training, serving, storing. Does not: the mathematics (the other m
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from cogniforge_pipeline.aiops.forecasting.accuracy import Array, seasonal_scale
-from cogniforge_pipeline.aiops.forecasting.boosting import Trees
+from cogniforge_pipeline.aiops.forecasting.bounds import BOUNDS, bounded, respect_history
 from cogniforge_pipeline.aiops.forecasting.groups import (
-    bounded,
+    Outlook,
     concluded,
     groups_of,
     long_enough,
@@ -26,8 +27,9 @@ from cogniforge_pipeline.aiops.forecasting.groups import (
     past_of,
     served_past,
 )
-from cogniforge_pipeline.aiops.forecasting.intervals import LEVELS, fit_widths, past_errors, width_rows
-from cogniforge_pipeline.aiops.forecasting.panel import BOUNDS, Panel, frame_of, panel_of
+from cogniforge_pipeline.aiops.forecasting.intervals import fit_widths, past_errors, width_rows
+from cogniforge_pipeline.aiops.forecasting.learnt import Learnt
+from cogniforge_pipeline.aiops.forecasting.panel import Panel, frame_of, panel_of
 from cogniforge_pipeline.aiops.forecasting.residual import fit_residual, residual_rows, stacked
 from cogniforge_pipeline.aiops.forecasting.short import forecast_short
 from cogniforge_pipeline.errors import CogniforgeError
@@ -51,15 +53,11 @@ class Served:
 
 @dataclass(frozen=True)
 class Model:
-    """A trained forecaster. `widths` are trees or constants by level; `residual` is None where there was too little to learn.
-
-    `served` is what it said when it was trained.
-    """
+    """A trained forecaster; `served` is what it said when it was trained."""
 
     season: int
     horizon: int
-    residual: Trees | None
-    widths: dict[float, Trees | float]
+    learnt: Learnt
     served: Served = field(repr=False)
 
     def forecast(
@@ -81,7 +79,7 @@ class Model:
         served = self.served
         if history is not None:
             panel = panel_of(history, self.season, self.horizon)
-            served = _serve(panel, self.season, self.horizon, self.residual, self.widths, {}, progress)
+            served = serve(panel, self.season, self.horizon, self.learnt, progress=progress)
         return frame_of(served.panel, {name: served.bounds[name][:, :wanted] for name in BOUNDS}, served.models)
 
     def backtest(self) -> pl.DataFrame:
@@ -104,11 +102,8 @@ class Model:
         panel = self.served.panel
         arrays: dict[str, npt.NDArray[Any]] = {f"bounds.{name}": self.served.bounds[name] for name in BOUNDS}
         arrays |= {"last": panel.last, "errors": self.served.errors, "naive_errors": self.served.naive_errors}
-        trees = {"residual": self.residual} | {f"width{level}": self.widths[level] for level in LEVELS}
-        constants = {name: value for name, value in trees.items() if not isinstance(value, Trees)}
-        for name, value in trees.items():
-            if isinstance(value, Trees):
-                arrays |= {f"{name}.{part}": array for part, array in value.arrays().items()}
+        trees, constants = self.learnt.arrays()
+        arrays |= trees
         about = {
             "version": VERSION,
             "season": self.season,
@@ -133,13 +128,6 @@ class Model:
             about = json.loads(str(arrays["about"]))
             if about["version"] != VERSION:
                 raise CogniforgeError(f"{path} is a forecaster of version {about['version']}", "train it again")
-            trees: dict[str, Any] = about["constants"] | {
-                name: Trees.from_arrays(
-                    {key.removeprefix(f"{name}."): value for key, value in arrays.items() if key.startswith(f"{name}.")}
-                )
-                for name in ("residual", *(f"width{level}" for level in LEVELS))
-                if name not in about["constants"]
-            }
             count = len(about["names"])
             nothing = np.zeros((count, 0))
             panel = Panel(
@@ -152,9 +140,9 @@ class Model:
                 arrays["errors"],
                 arrays["naive_errors"],
             )
-            widths = {level: trees[f"width{level}"] for level in LEVELS}
-            return cls(about["season"], about["horizon"], trees["residual"], widths, served)
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            learnt = Learnt.from_arrays(arrays, about["constants"])
+            return cls(about["season"], about["horizon"], learnt, served)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise CogniforgeError(f"{path} is not a stored forecaster: {error}", "train it again") from error
 
 
@@ -174,6 +162,14 @@ def train(
 
 def train_panel(panel: Panel, season: int, horizon: int, progress: Progress | None = None) -> Model:
     """`train` on a panel that is there already."""
+    learnt, views = learn(panel, season, horizon, progress)
+    return Model(season, horizon, learnt, serve(panel, season, horizon, learnt, views=views, progress=progress))
+
+
+def learn(
+    panel: Panel, season: int, horizon: int, progress: Progress | None = None
+) -> tuple[Learnt, dict[tuple[int, ...], Outlook]]:
+    """The trees of a panel, and what the past of the series that they were learnt from says, by rows of the panel."""
     random = np.random.default_rng(0)
     rows = np.flatnonzero(long_enough(panel, season, horizon))
     taught = np.sort(random.permutation(rows)[:TAUGHT])
@@ -184,24 +180,29 @@ def train_panel(panel: Panel, season: int, horizon: int, progress: Progress | No
         past = past_of(panel, group, season, horizon)
         residual_parts.append(residual_rows(past, len(taught), random))
         width_parts.append(width_rows(past, past_errors(past, served_past(past)[0]), len(taught), random))
-        views[tuple(group.rows)] = outlook(past)
+        views[tuple(group.rows.tolist())] = outlook(past)
         done += len(group.rows)
         if progress:
             progress(done, len(panel.names))
-    residual, widths = fit_residual(stacked(residual_parts)), fit_widths(stacked(width_parts))
-    return Model(season, horizon, residual, widths, _serve(panel, season, horizon, residual, widths, views, progress))
+    return Learnt(fit_residual(stacked(residual_parts)), fit_widths(stacked(width_parts))), views
 
 
-def _serve(
+def serve(
     panel: Panel,
     season: int,
     horizon: int,
-    residual: Trees | None,
-    widths: dict[float, Trees | float],
-    views: dict[Any, Any],
-    progress: Progress | None,
+    learnt: Learnt,
+    *,
+    views: Mapping[tuple[int, ...], Outlook] | None = None,
+    refused: npt.NDArray[np.bool_] | None = None,
+    progress: Progress | None = None,
 ) -> Served:
-    """Forecasts of all series; `views` are the outlooks of groups that are known already."""
+    """Forecasts of all series; `views` are the outlooks of groups that are known already.
+
+    Those of `refused` (n,) get seasonal naive whatever their own past says.
+    """
+    views = views or {}
+    refuse = np.zeros(len(panel.names), bool) if refused is None else refused
     count = len(panel.names)
     bounds = {name: np.full((count, horizon), np.nan) for name in BOUNDS}
     models = np.full(count, "none", dtype=object)
@@ -212,7 +213,7 @@ def _serve(
     done = len(seen)
 
     def conclude(rows: npt.NDArray[np.int64], view: Any) -> None:
-        for name, values in concluded(view, residual, widths).items():
+        for name, values in concluded(view, learnt.residual, learnt.widths).items():
             bounds[name][rows] = values
         models[rows] = np.where(view.lost, "seasonal_naive", "global")
         errors[rows] = np.where(view.lost, view.naive_error, view.error)
@@ -221,13 +222,13 @@ def _serve(
     for rows, view in views.items():
         conclude(np.array(rows), view)
     for group in groups_of(panel, rest, season, horizon):
-        conclude(group.rows, outlook(past_of(panel, group, season, horizon)))
+        conclude(group.rows, outlook(past_of(panel, group, season, horizon), refuse[group.rows]))
         done += len(group.rows)
         if progress:
             progress(done, count)
     for row in np.flatnonzero(~enough & (panel.counts > 0)):
         values = panel.values[row, -panel.counts[row] :]
-        short = forecast_short(values, season, horizon)
+        short = forecast_short(values, season, horizon, fit=not refuse[row])
         for name, found in bounded(short.mean, short.half80, short.half95).items():
             bounds[name][row] = found
         scale = seasonal_scale(values[None], season)[0]
@@ -235,18 +236,7 @@ def _serve(
         done += 1
         if progress and done % 20 == 0:
             progress(done, count)
-    _respect_history(panel, bounds)
+    respect_history(panel.values, bounds)
     if progress:
         progress(count, count)
     return Served(panel, bounds, [str(name) for name in models], errors, naive_errors)
-
-
-def _respect_history(panel: Panel, bounds: dict[str, Array]) -> None:
-    """No bound below zero where no value was; no width where no value ever changed."""
-    known = ~np.isnan(panel.values)
-    lowest = np.min(np.where(known, panel.values, np.inf), axis=1)
-    highest = np.max(np.where(known, panel.values, -np.inf), axis=1)
-    constant = (lowest == highest) & (known.sum(axis=1) > 1)
-    for values in bounds.values():
-        values[constant] = lowest[constant, None]
-        values[lowest >= 0] = np.maximum(values[lowest >= 0], 0)

@@ -14,13 +14,13 @@ import numpy.typing as npt
 import polars as pl
 
 from cogniforge_pipeline.aiops.forecasting.accuracy import Array
+from cogniforge_pipeline.aiops.forecasting.bounds import BOUNDS
 from cogniforge_pipeline.errors import CogniforgeError
 
 SEASONS_KEPT = 60
 LEAST_KEPT = 1_000
 USUAL = (1, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800)
 """Seconds of steps that a measured distance is taken to mean, if it is within 2 % of one."""
-BOUNDS = ("mean", "lo80", "hi80", "lo95", "hi95")
 
 
 @dataclass(frozen=True)

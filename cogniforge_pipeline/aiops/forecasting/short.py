@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from cogniforge_pipeline.aiops.forecasting.accuracy import Array, seasonal_scale
+from cogniforge_pipeline.aiops.forecasting.bounds import BOUNDS, bounded, respect_history
 from cogniforge_pipeline.aiops.forecasting.filling import filled
 
 LEAST = 8
@@ -36,14 +38,15 @@ class ShortForecast:
     naive_error: float
 
 
-def forecast_short(values: Array, season: int, horizon: int) -> ShortForecast:
+def forecast_short(values: Array, season: int, horizon: int, *, fit: bool = True) -> ShortForecast:
     """A forecast of one series (T,), NaN where missing, from its first value on.
 
     Seasonal naive repeats the last season, or the last value of a series shorter than one. Theta and ETS are tried on up to
     three rolling origins, and served if the mean absolute error is below that of seasonal naive. Bounds are Student's t on
-    those errors, which grow with the square root of the distance beyond the tested one.
+    those errors, which grow with the square root of the distance beyond the tested one. Unless `fit`, only seasonal naive
+    is there.
     """
-    from scipy import stats
+    from scipy.special import stdtrit
 
     known = ~np.isnan(values)
     whole = filled(values[None], season)[0]
@@ -51,7 +54,7 @@ def forecast_short(values: Array, season: int, horizon: int) -> ShortForecast:
     origins = [len(whole) - tested - back * max(1, tested // 2) for back in range(ORIGINS)]
     origins = [origin for origin in origins if origin >= max(1, len(whole) // 3)]
     candidates = {"seasonal_naive": _naive}
-    if LEAST <= len(whole) <= MOST and known.sum() >= LEAST and whole.min() != whole.max():
+    if fit and LEAST <= len(whole) <= MOST and known.sum() >= LEAST and whole.min() != whole.max():
         candidates |= {"theta": _theta, "ets": _ets}
     errors: dict[str, Array] = {}
     for name, candidate in candidates.items():
@@ -68,8 +71,26 @@ def forecast_short(values: Array, season: int, horizon: int) -> ShortForecast:
     size = float(np.sqrt(np.mean(own**2))) if len(own) else float(seasonal_scale(values[None], season)[0])
     growth = np.sqrt(np.maximum(1, np.arange(1, horizon + 1) / tested))
     freedom = max(len(own) - 1, 1)
-    half80, half95 = (float(stats.t.ppf(0.5 + level / 2, freedom)) * size * growth for level in (0.8, 0.95))
+    half80, half95 = (float(stdtrit(freedom, 0.5 + level / 2)) * size * growth for level in (0.8, 0.95))
     return ShortForecast(mean, half80, half95, model, error[model], naive)
+
+
+def forecast_many(
+    values: Array, counts: npt.NDArray[np.int64], season: int, horizon: int, fit: npt.NDArray[np.bool_]
+) -> tuple[dict[str, Array], list[str]]:
+    """Bounds (n, H) and models of series (n, T) that all end now, each with `counts` values from its first on, at least one.
+
+    Theta and ETS are only tried for those of `fit` (n,).
+    """
+    bounds = {name: np.full((len(values), horizon), np.nan) for name in BOUNDS}
+    models = []
+    for row, count in enumerate(counts):
+        made = forecast_short(values[row, -count:], season, horizon, fit=bool(fit[row]))
+        for name, found in bounded(made.mean, made.half80, made.half95).items():
+            bounds[name][row] = found
+        models.append(made.model)
+    respect_history(values, bounds)
+    return bounds, models
 
 
 def _errors(

@@ -137,7 +137,9 @@ def _outcome(
 ) -> Outcome:
     end = min(as_of, action.verify_by)
     over = as_of >= action.verify_by
-    open_then = [one for one in episodes if one.started_at <= action.at and (one.ended_at or as_of) > action.at]
+    open_then = [
+        one for one in episodes if one.started_at <= action.at and (one.ended_at is None or one.ended_at > action.at)
+    ]
     later = [one for one in episodes if action.at < one.started_at <= end]
     ends = [one.ended_at for one in open_then]
     ended = [moment for moment in ends if moment is not None and moment <= end]

@@ -60,13 +60,24 @@ class Evidence:
     notes: list[str] = field(default_factory=list)
 
 
-def gather(normal: Metrics, abnormal: Metrics, target: Column) -> Evidence:
+@dataclass(frozen=True)
+class Scored:
+    """Tail scores [moment, column], and for each node the places of its columns that can be judged."""
+
+    columns: Mapping[str, Mapping[int, Column]]
+    scores: Floats
+    notes: tuple[str, ...]
+
+
+def gather(normal: Metrics, abnormal: Metrics, target: Column, scored: Scored | None = None) -> Evidence:
     """The evidence on every node with a column in both that has at least `FEWEST` normal values.
 
-    Raises CogniforgeError when the target did not change.
+    `scored` is what `score` says of the two, which is the same for all targets. Raises CogniforgeError when the target
+    did not change.
     """
-    notes: list[str] = []
-    columns, scores = _scored(normal, abnormal, notes)
+    scored = scored or score(normal, abnormal)
+    notes = list(scored.notes)
+    columns, scores = scored.columns, scored.scores
     moved, bad = deviations(target, normal, abnormal)
     profile, direction = _profile(moved[target.node], bad, target, notes)
     size = float(profile @ (moved[target.node] * direction))
@@ -75,13 +86,16 @@ def gather(normal: Metrics, abnormal: Metrics, target: Column) -> Evidence:
         unusual = upper_half_mean(scores[:, list(places)]) / ALERT
         rarest = np.maximum(unusual - np.log10(len(places)) / ALERT, 0)
         most = int(rarest.argmax())
-        strength = float(rarest[most] / (1 + rarest[most]))
         share = measured = None
         if node in moved:
             shape = moved[node] * direction
             projection, correlation = _aligned(shape, profile)
             share = min(1.0, projection / size)
-            measured = Explanation(projection / size * correlation, correlation, strength, _onset(shape))
+            same = [rarest[n] for n, column in enumerate(places.values()) if column.metric == target.metric]
+            rare = max(same, default=rarest[most])
+            measured = Explanation(
+                projection / size * correlation, correlation, float(rare / (1 + rare)), _onset(shape)
+            )
         weight = _ASSOCIATION if measured is None else _CONTRADICTED
         associated = [
             Explanation(weight * alike**2, alike, float(rare / (1 + rare)), _onset(scores[:, place]))
@@ -96,8 +110,9 @@ def gather(normal: Metrics, abnormal: Metrics, target: Column) -> Evidence:
     return Evidence(found, _onset(profile), step, notes)
 
 
-def _scored(normal: Metrics, abnormal: Metrics, notes: list[str]) -> tuple[dict[str, dict[int, Column]], Floats]:
-    """Tail scores [moment, column] of values and of silence, and for each node the places of its columns."""
+def score(normal: Metrics, abnormal: Metrics) -> Scored:
+    """How unusual each column is at each moment, by its values or by its silence."""
+    notes: list[str] = []
     shared = [column for column in normal.columns if column in abnormal.places]
     before = normal.values[:, [normal.places[column] for column in shared]]
     after = abnormal.values[:, [abnormal.places[column] for column in shared]]
@@ -112,7 +127,7 @@ def _scored(normal: Metrics, abnormal: Metrics, notes: list[str]) -> tuple[dict[
         notes.append(f"in one file only, not judged: {', '.join(only_once)}")
     if unjudged := sorted({column.node for column in shared} - set(columns)):
         notes.append(f"fewer than {FEWEST} normal values, not judged: {', '.join(unjudged)}")
-    return columns, scores
+    return Scored(columns, scores, tuple(notes))
 
 
 def _profile(moved: Floats, direction: int, target: Column, notes: list[str]) -> tuple[Floats, int]:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from cogniforge_pipeline.aiops.root_cause.evidence import Evidence, Explanation, NodeEvidence, gather
+from cogniforge_pipeline.aiops.root_cause.evidence import Evidence, Explanation, NodeEvidence, Scored, gather
 from cogniforge_pipeline.aiops.root_cause.graph import Graph, read_graph
 from cogniforge_pipeline.aiops.root_cause.learnt import learnt_graph
 from cogniforge_pipeline.aiops.root_cause.metrics import Metrics, read_metrics
@@ -72,16 +72,19 @@ def find_root_causes(normal: Path, abnormal: Path, graph: Path | None, target: s
     return rank_causes(read_metrics(normal), read_metrics(abnormal), target, read_graph(graph) if graph else None)
 
 
-def rank_causes(normal: Metrics, abnormal: Metrics, target: str, graph: Graph | None = None) -> RootCauses:
+def rank_causes(
+    normal: Metrics, abnormal: Metrics, target: str, graph: Graph | None = None, scored: Scored | None = None
+) -> RootCauses:
     """The nodes by how well they explain the change of `target` (NODE:METRIC or NODE:METRIC:STAT).
 
-    score = strength x amount x own share x late x reach; strength = unusual/(1 + unusual), amount = min(1, share
+    score = strength x amount x own share x late x reach; strength = unusual/(1 + unusual) of the metric, amount = min(1, share
     explained x correlation), or half the squared correlation where units differ (a quarter where the node has the
     target's unit too); the better of the two counts. The share is the projection of the
     node's deviation on the target's over the moments when the target was off in its bad direction, so moments before
     and after the incident within the window do no harm, nor does a node whose level only drifted. The correlation is
     the cosine of the two, the node up to a fifth of the window (at most 10 points) ahead. Latencies and failure shares
-    are compared after multiplying by requests where those are counted. Without a graph, edges are learnt.
+    are compared after multiplying by requests where those are counted. Without a graph, edges are learnt. For several
+    targets of one period, `scored` is evidence.score(normal, abnormal), made once.
 
     Raises CogniforgeError when the target is unknown or not in the graph, has fewer than 20 normal or 3 abnormal
     points, or did not change. Columns and nodes that cannot be judged are named in `notes`.
@@ -96,7 +99,7 @@ def rank_causes(normal: Metrics, abnormal: Metrics, target: str, graph: Graph | 
     graph = graph or learnt_graph(normal, column.metric)
     if column.node not in graph.nodes:
         raise CogniforgeError(f"the target's node {column.node!r} is not in the graph", "name it there")
-    evidence = gather(normal, abnormal, column)
+    evidence = gather(normal, abnormal, column, scored)
     ranking = _Ranking(evidence, graph, column.node)
     causes = sorted((ranking.cause(node) for node in evidence.nodes), key=lambda cause: (-cause.score, cause.node))
     ranked = tuple(replace(cause, rank=rank) for rank, cause in enumerate(causes, 1))

@@ -81,7 +81,7 @@ def test_bounds_hold_about_as_many_of_the_coming_values_as_they_say(model: Model
 def test_trees_are_learnt_and_survive_being_stored_bit_for_bit(
     model: Model, many: pl.DataFrame, tmp_path: Path
 ) -> None:
-    assert model.residual is not None
+    assert model.learnt.residual is not None
     model.save(tmp_path / "model.npz")
     loaded = Model.load(tmp_path / "model.npz")
     assert loaded.forecast().equals(model.forecast())
