@@ -15,7 +15,7 @@ import pytest
 from cogniforge_pipeline import runner
 from cogniforge_pipeline.definitions import open_home
 from cogniforge_pipeline.settings import load_settings
-from tests.support.pipeline import Pipeline, at, csv
+from tests.support.pipeline import Pipeline, at, csv, lean
 
 SLOW = ("tests/faults/", "tests/ui/", "tests/cluster/", "tests/docs/", "tests/pipeline/")
 """Folders with long tests, which start first: a long one at the end would keep one process waiting for another."""
@@ -86,6 +86,8 @@ def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work.drop("web.csv", csv([*latency, latency[0]]) + "2026-03-01T00:00:00Z,web,latency_ms,oops,gauge\n")
     work.drop("api/cpu.csv", csv(cpu))
     work.drop("broken.parquet", b"PAR1 this is no parquet file")
-    report = runner.run(open_home(load_settings(folder, environ={"COGNIFORGE_DOMAINS": "aiops"})))
+    with lean():
+        home = open_home(load_settings(folder, environ={"COGNIFORGE_DOMAINS": "aiops"}))
+    report = runner.run(home)
     assert report.success, report.failed_steps
     return folder

@@ -17,7 +17,7 @@ from cogniforge_pipeline.contracts import Rule
 from cogniforge_pipeline.definitions import build_definitions, open_home
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.settings import load_settings
-from tests.support.pipeline import at, csv
+from tests.support.pipeline import at, csv, lean
 
 
 @dataclass
@@ -88,7 +88,8 @@ def new_works(folder: Path, domains: str) -> Iterator[Works]:
     """A new home with nothing in it."""
     for name in ("landing", "platform"):
         (folder / name).mkdir(parents=True)
-    home = open_home(load_settings(folder, environ={"COGNIFORGE_DOMAINS": domains}))
+    with lean():
+        home = open_home(load_settings(folder, environ={"COGNIFORGE_DOMAINS": domains}))
     with runner.instance_of(home.settings) as instance:
         yield Works(home, instance)
 

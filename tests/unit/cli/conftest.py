@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from cogniforge_pipeline import cli as command
+from tests.support.pipeline import lean
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr("sys.argv", ["cogniforge", *map(str, arguments)])
         monkeypatch.setattr(command, "out", Console(width=300))
         monkeypatch.setattr(command, "err", Console(width=300, stderr=True))
-        with pytest.raises(SystemExit) as ended:
+        with lean(), pytest.raises(SystemExit) as ended:
             command.main()
             raise SystemExit(0)
         printed = capsys.readouterr()

@@ -12,7 +12,7 @@ from cogniforge_pipeline.definitions import open_home
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.publish import MATERIALIZATIONS
 from cogniforge_pipeline.settings import load_settings
-from tests.support.pipeline import HEALTH, Pipeline, at, csv
+from tests.support.pipeline import HEALTH, Pipeline, at, csv, lean
 
 NEWEST = at("2014-04-05 12:00")
 PAST = at("2014-04-05 11:00")
@@ -25,7 +25,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     moments = [NEWEST - timedelta(minutes=5 * n) for n in range(30)]
     rows = [(ts, service, "cpu", 1.0) for ts in moments for service in ("web", "db")]
     work.drop("old.csv", csv(row for row in rows if row[1] == "web" or row[0] <= at("2014-04-05 11:20")))
-    home = open_home(load_settings(work.folder, environ={"COGNIFORGE_DOMAINS": "aiops"}))
+    with lean():
+        home = open_home(load_settings(work.folder, environ={"COGNIFORGE_DOMAINS": "aiops"}))
     assert runner.run(home).success
     yield home
 
