@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
+from cogniforge_pipeline.aiops import decision_tables
 from cogniforge_pipeline.contracts import Bounds, Rule
 from cogniforge_pipeline.data_mesh import evolution
 from cogniforge_pipeline.metadata import CHANGED_TAG
@@ -17,6 +18,7 @@ from cogniforge_pipeline.sre.tables import TOLD
 DOMAINS = "data_mesh,aiops,sre"
 HEALTH = dg.AssetKey(["aiops", "service_health"])
 ROLLUP = dg.AssetKey(["aiops", "rollup_5m"])
+SERIES = dg.AssetKey(["aiops", "series"])
 ANOMALIES = {dg.AssetKey(["aiops", name]) for name in ("anomalies", "incidents")}
 REPORT = dg.AssetKey(["reports", "duckdb"])
 BUDGETS = {dg.AssetKey(["sre", name]) for name in ("alerts", "error_budgets", "slo_reports", "release_gates")}
@@ -29,7 +31,7 @@ OF_CONTRACTS = {dg.AssetKey(["data_mesh", name]) for name in ("governance_findin
 OF_ALL = {dg.AssetKey(["data_mesh", name]) for name in ("lineage", "quality_trends", "sla_status")}
 LOGS = {
     *(dg.AssetKey(["data_mesh", name]) for name in ("events", "materializations", "quality_metrics")),
-    *(dg.AssetKey(table.split(".")) for table in (*TOLD, *evolution.TOLD)),
+    *(dg.AssetKey(table.split(".")) for table in (*TOLD, *evolution.TOLD, *decision_tables.TOLD)),
 }
 DAY = {
     "dagster/asset_partition_range_start": "2026-03-01",
@@ -123,7 +125,7 @@ def test_a_decision_follows_an_input_that_was_left_unchanged_after_its_checks_pa
         works.execute(FACTS, **DAY, **{CHANGED_TAG: "true"})
         assert works.last("aiops/rollup_5m").metadata["unchanged"].value is True
         assert works.check("aiops/rollup_5m", IMPOSSIBLE.name).passed
-        materialized(works, ROLLUP, "2026-03-01")
+        materialized(works, SERIES)
         assert HEALTH in look()
 
 

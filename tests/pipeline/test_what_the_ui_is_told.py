@@ -15,7 +15,8 @@ from cogniforge_pipeline.definitions import build_definitions, open_home
 from cogniforge_pipeline.metadata import CHANGED_TAG
 from cogniforge_pipeline.outcomes import preview
 from cogniforge_pipeline.sensors import DECISIONS, FACTS, INGEST
-from cogniforge_pipeline.settings import DOMAINS, load_settings
+from cogniforge_pipeline.settings import DOMAINS as ALL
+from cogniforge_pipeline.settings import load_settings
 
 ROLLUP, SCORES = dg.AssetKey(["aiops", "rollup_5m"]), dg.AssetKey(["aiops", "anomaly_scores"])
 DAYS = ["2026-03-01", "2026-03-02", "2026-03-03"]
@@ -158,7 +159,7 @@ def test_rows_that_could_not_be_read_are_counted_and_shown_where_they_are(three_
 
 def test_every_table_of_every_domain_is_described_owned_and_placed(tmp_path):
     graph = build_definitions(
-        open_home(load_settings(tmp_path, environ={"COGNIFORGE_DOMAINS": ",".join(DOMAINS)}))
+        open_home(load_settings(tmp_path, environ={"COGNIFORGE_DOMAINS": ",".join(ALL)}))
     ).resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         node = graph.get(key)

@@ -141,7 +141,7 @@ class Ui:
         if self.process.poll() is None:
             self.process.send_signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(timeout=60)
+                self.process.wait(timeout=300)  # runs that are under way come to their end first
         _, alive = psutil.wait_procs(family, timeout=5)
         for process in alive:
             process.kill()
