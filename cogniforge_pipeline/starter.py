@@ -27,6 +27,12 @@ Keep this folder in git. Every file is checked by `cogniforge doctor`, which nam
 | `policies/*.yaml`, `*.rego` | what manifests must keep: rules, Gatekeeper templates and constraints, Rego modules |
 | `governance/*.yaml` | policies: what every product owes, and which one is excused until when |
 | `capacity/*.yaml` | how many units a service has, what they can take, and how much room is kept |
+| `expectations/*.yaml` | what is as it should be: maintenance, seasons, holidays, episodes |
+| `playbooks/*.yaml` | what is done about which incident, and under which guard rails |
+| `applications/*.yaml` | applications: repository, path, branch, and where their live state comes from |
+| `workflows/*.yaml` | activities with retries and compensation, and what starts them |
+| `workloads/*.yaml` | what must run somewhere: demand, resources, latency, residency |
+| `regions/*` | regions, latencies and costs (CSV, Parquet, YAML) that override or add to the catalog |
 | `forecasting.yaml` | how far ahead telemetry is forecast, and what of it in steps of five minutes |
 
 Files dropped into `../landing/` (CSV, Parquet or JSON Lines with the columns `timestamp`, `service`, `metric` and
