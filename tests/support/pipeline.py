@@ -17,7 +17,7 @@ from cogniforge_pipeline.contracts import load_contracts
 from cogniforge_pipeline.definitions import open_home
 from cogniforge_pipeline.home import Home
 from cogniforge_pipeline.increments import Outcome, Request, materialize_recipe
-from cogniforge_pipeline.settings import load_settings, packaged
+from cogniforge_pipeline.settings import DOMAINS, load_settings, packaged
 from cogniforge_pipeline.sources.declared import sources_of
 from cogniforge_pipeline.sources.ingest import Totals, ingest
 from cogniforge_pipeline.sqltext import qualified
@@ -49,13 +49,13 @@ def csv(points: Iterable[Point], *, kind: str = "gauge") -> str:
 
 
 class Pipeline:
-    """One home in `folder` with a landing folder and nothing declared."""
+    """One home of all domains in `folder` with a landing folder and nothing declared."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "landing").mkdir(parents=True, exist_ok=True)
         (folder / "platform").mkdir(exist_ok=True)
-        self.home: Home = open_home(load_settings(folder, environ={}))
+        self.home: Home = open_home(load_settings(folder, environ={"COGNIFORGE_DOMAINS": ",".join(DOMAINS)}))
         self.home.contracts = dict(CONTRACTS)
         self.runs = 0
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from cogniforge_pipeline import runner
+from cogniforge_pipeline.definitions import open_home
+from cogniforge_pipeline.settings import load_settings
 from tests.support.pipeline import Pipeline, at, csv
 from tests.support.webserver import Ui
 
@@ -34,7 +36,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
         work.drop(f"web-{day}.csv", points(day, "web"))
         work.drop(f"api-{day}.csv", points(day, "api"))
     work.drop("bad.csv", "timestamp,service,metric,value\n2026-03-04T10:15:00Z,web,latency_ms,oops\n")
-    assert runner.run(work.home).success
+    assert runner.run(open_home(load_settings(folder, environ={}))).success
     with Ui(folder) as running:
         yield running
         left = running.stop()

@@ -29,11 +29,12 @@ class Undecided(Exception):
 
 
 class Budget:
-    """Seconds that one comparison may take, over all directions and versions."""
+    """Seconds of this thread's processor time that one comparison may take, over all directions and versions: a busy machine
+    does not change a verdict."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self._end = time.thread_time() + seconds
         self._steps = 0
 
     def spend(self, steps: int = 1) -> None:
@@ -41,7 +42,7 @@ class Budget:
         self._steps += steps
         if self._steps >= 128:
             self._steps = 0
-            if time.monotonic() > self._end:
+            if time.thread_time() > self._end:
                 raise OutOfBudget
 
 

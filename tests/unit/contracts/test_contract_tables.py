@@ -91,7 +91,7 @@ def test_a_refused_row_reaches_the_quarantine_of_its_table(lake: duckdb.DuckDBPy
     lake.execute(
         "CREATE OR REPLACE TEMP TABLE staged AS SELECT 404::BIGINT AS series_id, now() AS ts, "
         "1::DOUBLE AS value, 1::DOUBLE AS expected, 0::DOUBLE AS lower, 2::DOUBLE AS upper, "
-        "-1::DOUBLE AS score, FALSE AS is_anomaly"
+        "-1::DOUBLE AS score, FALSE AS is_anomaly, NULL::VARCHAR AS kind"
     )
     seen = audit(lake, contract, "temp.staged")
     refused = bad_rows(contract, "temp.staged", source="a.csv", run_id="r1", broken=seen.broken)
@@ -106,7 +106,7 @@ def test_a_partitioned_table_writes_one_folder_for_each_day(lake: duckdb.DuckDBP
     lake.execute("CALL lake.set_option('data_inlining_row_limit', 0)")
     lake.execute(
         "INSERT INTO aiops.anomaly_scores "
-        "SELECT 1, TIMESTAMPTZ '2024-01-01 23:00:00+00' + i * INTERVAL 1 HOUR, 1, 1, 0, 2, 0, false "
+        "SELECT 1, TIMESTAMPTZ '2024-01-01 23:00:00+00' + i * INTERVAL 1 HOUR, 1, 1, 0, 2, 0, false, NULL "
         "FROM range(3) t(i)"
     )
     files = lake.execute("SELECT data_file FROM ducklake_list_files('lake', 'anomaly_scores', schema => 'aiops')")

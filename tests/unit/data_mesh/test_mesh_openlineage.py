@@ -207,7 +207,8 @@ def test_a_rule_that_rows_break_is_an_assertion_that_failed(tmp_path: Path) -> N
     home = home_with(tmp_path)
     row = "'2026-03-01'::TIMESTAMPTZ AS as_of, 'web' AS service, NULL AS active_anomalies, NULL AS worst_metric"
     rest = "NULL AS worst_score, '2026-03-01'::TIMESTAMPTZ AS last_seen, 1 AS series, 'fine' AS reason"
-    made = publish_health(home, select=f"SELECT {row}, {rest}, 'splendid' AS status")
+    others = "NULL AS incident_id, 0 AS slo_alerts, NULL AS slo_budget, []::VARCHAR[] AS dependencies_at_fault"
+    made = publish_health(home, select=f"SELECT {row}, {rest}, {others}, 'splendid' AS status")
     assert (made.rows, made.quarantined) == (0, 1)
     event = of(told(tmp_path), "aiops/service_health")[0]
     facets = event["outputs"][0]["facets"]
