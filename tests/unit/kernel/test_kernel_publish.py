@@ -28,6 +28,7 @@ def select(rows: list[dict[str, Any]]) -> str:
 
 def healthy(service: str, **more: Any) -> dict[str, Any]:
     row = {"as_of": NOON, "service": service, "status": "healthy", "active_anomalies": 0, "worst_metric": None}
+    row |= {"incident_id": None, "slo_alerts": 0, "slo_budget": None, "dependencies_at_fault": ["db"]}
     return row | {"worst_score": None, "last_seen": NOON, "series": 1, "reason": "fine"} | more
 
 
