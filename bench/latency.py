@@ -24,7 +24,7 @@ from cogniforge_pipeline.edge.scoring import UserPoint
 from cogniforge_pipeline.edge.sites import cover
 from cogniforge_pipeline.edge.tabular import read_latency
 
-DATA = Path("/work/shared/data/edge")
+DATA = Path(__file__).parents[2] / "shared" / "data" / "edge"
 ROUNDS, BAR = 10, 1.0
 CITIES, SITES, TARGET_MS = 300, 10, 30.0
 

@@ -35,7 +35,7 @@ from cogniforge_pipeline.workflow.journal import Journal
 from cogniforge_pipeline.workflow.model import WorkflowDefinition
 from cogniforge_pipeline.workflow.store import Store
 
-DATA = Path("/work/shared/data/workflow/aws_durable/test-requirements")
+DATA = Path(__file__).parents[2] / "shared" / "data" / "workflow" / "aws_durable" / "test-requirements"
 PATIENCE = 180
 BAR = 0.75
 STATUS = {"SUCCEEDED": {"completed"}, "FAILED": {"failed", "compensated"}}

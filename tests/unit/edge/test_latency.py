@@ -13,7 +13,7 @@ from cogniforge_pipeline.edge.latency import BASES, Latency
 from cogniforge_pipeline.edge.place_files import known_region
 from cogniforge_pipeline.edge.tabular import read_latency
 
-MEASURED = Path("/work/shared/data/edge/rtt_cross_cloud_2022_half.csv")
+MEASURED = Path(__file__).parents[4] / "shared" / "data" / "edge" / "rtt_cross_cloud_2022_half.csv"
 
 
 def test_distance_of_two_cities() -> None:

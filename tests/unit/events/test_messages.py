@@ -17,7 +17,7 @@ from cogniforge_pipeline.errors import CogniforgeError
 from cogniforge_pipeline.events import Event, EventError, EventLog, messages
 from cogniforge_pipeline.events.outward import NotDelivered, People, Webhook, signed, verified
 
-FEATURES = Path("/work/shared/data/workflow/cloudevents/features")
+FEATURES = Path(__file__).parents[4] / "shared" / "data" / "workflow" / "cloudevents" / "features"
 SECRET = "a secret of the tests"
 EVENT = Event(
     0, "id 1", "/s", "a.b", "süß%\"", datetime(2026, 3, 1, tzinfo=UTC), {"n": [1, "ü"]}, extensions={"flag": True, "part": 7}
